@@ -1,0 +1,120 @@
+"""A community: a city, a campus, a company. Each is a file that an operator can read and edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, EmailStr, Field, ValidationError, model_validator
+
+
+class CommunityFileError(ValueError):
+    """A community file that cannot be used: says which file, which field, and what would be right."""
+
+
+class GroupSizes(BaseModel):
+    """How many people a group has, and how many of them must say yes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    smallest: Annotated[int, Field(ge=3, le=6)] = 3
+    largest: Annotated[int, Field(ge=3, le=6)] = 6
+    wanted: Annotated[int, Field(ge=3, le=6)] = 4
+    """The size that groups are made of where people and places allow."""
+    quorum: Annotated[int, Field(ge=3, le=6)] = 3
+    """A group is introduced when everybody has answered, or the time is up, and so many said yes."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.smallest <= self.wanted <= self.largest:
+            raise ValueError("sizes must keep smallest <= wanted <= largest")
+        if self.quorum > self.smallest:
+            raise ValueError("quorum must be at most smallest, or the smallest groups could never meet")
+        return self
+
+
+class Relaxation(BaseModel):
+    """What becomes easier for a member who waits, by how many rounds they waited in vain."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    distance_after_rounds: Annotated[int, Field(ge=1)] = 3
+    distance_factor: Annotated[float, Field(ge=1, le=3)] = 1.5
+    """By how much the member's own travel distance then grows."""
+    interests_after_rounds: Annotated[int, Field(ge=1)] = 6
+    """From then on a suggestion need not share an interest."""
+
+
+class Community(BaseModel):
+    """What is particular to one community."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    community: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    name: str
+    time_zone: str
+    latitude: float
+    longitude: float
+    """Its centre, in degrees."""
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    """ISO 3166 code: where the gazetteer looks for the names of places."""
+    radius_km: Annotated[float, Field(gt=0, le=200)] = 40
+    """Places farther from the centre are not of this community."""
+    partners: tuple[str, ...] = ()
+    """Which partners may sign members up; empty means any partner with a key."""
+    adults_from_age: Annotated[int, Field(ge=18)] = 18
+    age_gap_years_max: Annotated[int, Field(ge=1)] = 15
+    """Nobody is suggested to somebody who is so much older or younger, and a bit more."""
+    groups: GroupSizes = GroupSizes()
+    relaxation: Relaxation = Relaxation()
+    answer_within_seconds: Annotated[int, Field(ge=1)] = 3 * 24 * 3600
+    """How long an invitation stands."""
+    settle_seconds: Annotated[int, Field(ge=1)] = 21 * 24 * 3600
+    """How long people who were introduced are left in peace before they may be suggested again."""
+    pause_seconds: Annotated[int, Field(ge=1)] = 30 * 24 * 3600
+    """How long "not now" lasts."""
+    sender: EmailStr
+    sender_name: str
+    agreement: tuple[str, ...]
+    """The group agreement: a few sentences that stand in every introduction."""
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> Self:
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"time_zone must be an IANA name such as Europe/London, not {self.time_zone!r}") from error
+        return self
+
+
+Communities = MappingProxyType[str, Community]
+"""All communities by their id."""
+
+
+def load_communities(folder: Path) -> Communities:
+    """Read every `*.yaml` of a folder.
+
+    Raises
+    ------
+    CommunityFileError
+        if a file is not a community, two have the same id, or there is none.
+    """
+    communities: dict[str, Community] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        try:
+            community = Community.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        except yaml.YAMLError as error:
+            raise CommunityFileError(f"{file.name} is not valid YAML: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise CommunityFileError(f"{file.name}: {field}: {first['msg']}") from error
+        if community.community in communities:
+            raise CommunityFileError(f"{file.name}: community {community.community!r} is already in another file")
+        communities[community.community] = community
+    if not communities:
+        raise CommunityFileError(f"no community file (*.yaml) in {folder}; set COMMUNITIES_DIR to where they are")
+    return MappingProxyType(communities)

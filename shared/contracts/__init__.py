@@ -1,0 +1,66 @@
+"""The contracts: one pydantic model for every kind of value on a topic.
+
+============== ==================================== =======================
+topic          value                                module
+============== ==================================== =======================
+signups        `CloudEvent` with a `SignUp`         `shared.contracts.signup`
+profiles       `Profile`                            `shared.contracts.member`
+contacts       `Contact`                            `shared.contracts.member`
+partner-requests `PartnerRequest`                   `shared.contracts.member`
+suggestions    `Suggestion`                         `shared.contracts.suggestion`
+introductions  `Introduction`                       `shared.contracts.introduction`
+choices        `Choice`                             `shared.contracts.choice`
+preferences    `Preference`                         `shared.contracts.choice`
+outbox         `Email`                              `shared.contracts.email`
+deliveries     `Delivery`                           `shared.contracts.email`
+============== ==================================== =======================
+
+Times on topics are integers, milliseconds since the epoch in UTC, and say so in
+their names. Only `Contact` (and a partner's own `SignUp`) holds personal data.
+"""
+
+from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKind
+from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind
+from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState
+from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind, Profile
+from shared.contracts.record import Record
+from shared.contracts.signup import CloudEvent, Consent, EventType, Openness, PlaceInput, SignUp
+from shared.contracts.suggestion import (
+    Anchor,
+    MeetingPlace,
+    RoundReference,
+    ScoreParts,
+    Suggestion,
+    SuggestionKind,
+)
+
+__all__ = [
+    "Anchor",
+    "Choice",
+    "ChoiceKind",
+    "ClosingReason",
+    "CloudEvent",
+    "Consent",
+    "Contact",
+    "Delivery",
+    "DeliveryState",
+    "Email",
+    "EmailKind",
+    "EventType",
+    "Introduction",
+    "IntroductionState",
+    "MeetingPlace",
+    "Openness",
+    "PartnerRequest",
+    "PartnerRequestKind",
+    "PlaceInput",
+    "Preference",
+    "PreferenceKind",
+    "Profile",
+    "Record",
+    "RoundReference",
+    "ScoreParts",
+    "SignUp",
+    "Suggestion",
+    "SuggestionKind",
+]

@@ -1,0 +1,65 @@
+"""An email that is to be sent, and what became of it. Ids only: words are put in at send time."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from shared.contracts.record import Record
+
+
+class EmailKind(StrEnum):
+    INVITATION = "invitation"
+    INTRODUCTION = "introduction"
+    CLOSING = "closing"
+
+
+class Email(Record):
+    """One email to one member about one introduction."""
+
+    email: str
+    introduction: str
+    member: str
+    kind: EmailKind
+    planned_at_ms: int
+
+    @property
+    def key(self) -> str:
+        return self.email
+
+
+class DeliveryState(StrEnum):
+    SENDING = "sending"
+    """Durably recorded before the first byte goes to the server."""
+    SENT = "sent"
+    """The server took it (250)."""
+    FAILED = "failed"
+    """The server refused it for good, or the retries ran out."""
+    AMBIGUOUS = "ambiguous"
+    """We stopped between the server's answer and our record, and nobody can tell us. Not sent again."""
+    WITHHELD = "withheld"
+    """The gate at send time said no: paused, unsubscribed, left, or the introduction is over."""
+
+    @property
+    def is_final(self) -> bool:
+        return self is not DeliveryState.SENDING
+
+
+class Delivery(Record):
+    """What became of an email: the sender's ledger."""
+
+    email: str
+    introduction: str
+    member: str
+    kind: EmailKind
+    state: DeliveryState
+    attempts: int
+    message_id: str
+    recorded_at_ms: int
+    reply_code: int | None = None
+    """The SMTP server's reply code, for `failed`."""
+    reason: str = ""
+    """Why it was withheld or failed; an enhanced status code or a word of ours, never the server's text."""
+
+    @property
+    def key(self) -> str:
+        return self.email

@@ -1,0 +1,87 @@
+"""What the matcher says: these people, for these reasons, and this one may be asked to go first."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.contracts.record import Record
+from shared.slots import Slot
+
+
+class SuggestionKind(StrEnum):
+    PAIR = "pair"
+    GROUP = "group"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Anchor(_Part):
+    """What everybody in the suggestion shares, or for a pair with nothing in common but nearness, nothing."""
+
+    kind: Literal["interest", "life_topic", "none"]
+    word: str = ""
+
+
+class MeetingPlace(_Part):
+    """A neighbourhood that is central for all of them."""
+
+    name: str
+    latitude: float
+    longitude: float
+    farthest_km: float
+    """How far the member who lives farthest away has to travel, in kilometres."""
+
+
+class ScoreParts(_Part):
+    """The score, part by part in 0..1, each the least that any two of the members reach."""
+
+    interests: float
+    openness: float
+    practical: float
+    total: float
+
+
+class RoundReference(_Part):
+    """Which round suggested it, so that the round can be run again and give the same."""
+
+    round: str
+    seed: int
+    engine: str
+    """Name and version of the engine."""
+    offsets: dict[str, int]
+    """By topic: the offset that the round's snapshot had reached, exclusive."""
+
+
+class Suggestion(Record):
+    """A pair or a small group that the matcher proposes to introduce to each other."""
+
+    suggestion: str
+    kind: SuggestionKind
+    members: tuple[str, ...]
+    """Sorted; two for a pair, three to six for a group."""
+    opener: str | None
+    """The member who said that they are happy to go first; the notifier invites them, alone, to do so."""
+    anchor: Anchor
+    shared_interests: tuple[str, ...]
+    """What all of them have in common, rarest first, at most five."""
+    place: MeetingPlace
+    slot: Slot
+    """Free for all of them."""
+    score: ScoreParts
+    weights: dict[str, float]
+    """The weight of each part of the score when this was suggested: outcomes are compared by it."""
+    reasons: tuple[str, ...]
+    """Why, in plain words, for operators and explanations; no names, no life topics."""
+    waited_ms: int
+    """How long the one of them who waited longest had waited."""
+    suggested_at_ms: int
+    round: RoundReference
+
+    @property
+    def key(self) -> str:
+        return self.suggestion

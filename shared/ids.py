@@ -1,0 +1,50 @@
+"""Ids are derived, never drawn: the same input twice gives the same id, so every consumer can drop what it has done.
+
+Each id is a letter that says what it is, and 128 bits of BLAKE2b in base 32: with a
+billion of them, two would collide with a probability below 2e-21.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+
+_SEPARATOR = "\x1f"
+
+
+def _derive(letter: str, parts: Iterable[str]) -> str:
+    # The length of each part goes in, so that no two lists of parts can look alike.
+    text = _SEPARATOR.join(f"{len(part)}:{part}" for part in parts)
+    digest = hashlib.blake2b(text.encode(), digest_size=16, person=letter.encode()).digest()
+    return f"{letter}_{base64.b32encode(digest).decode().rstrip('=').lower()}"
+
+
+def member_id(community: str, partner: str, reference: str) -> str:
+    """A member: the partner's own reference, within the partner and the community."""
+    return _derive("m", (community, partner, reference))
+
+
+def suggestion_id(members: Iterable[str], times_together_before: int) -> str:
+    """A suggestion: its members, in any order, and how often just these were suggested before."""
+    return _derive("s", (*sorted(members), str(times_together_before)))
+
+
+def email_id(introduction: str, member: str, kind: str) -> str:
+    """An email: at most one of a kind for one recipient in one introduction."""
+    return _derive("e", (introduction, member, kind))
+
+
+def round_id(community: str, offsets: Iterable[tuple[str, int]], seed: int) -> str:
+    """A round: what its snapshot had seen, and its seed."""
+    seen = (f"{topic}@{offset}" for topic, offset in sorted(offsets))
+    return _derive("r", (community, str(seed), *seen))
+
+
+def message_id(email: str, secret: str, domain: str) -> str:
+    """The Message-ID header: the same on every try, and telling nothing about the recipient.
+
+    Keyed, so that nobody who sees the header can check a guess at who was written to.
+    """
+    digest = hashlib.blake2b(email.encode(), digest_size=16, key=secret.encode()[:64]).hexdigest()
+    return f"<{digest}@{domain}>"

@@ -1,0 +1,113 @@
+"""The topics: their names, how long they keep what, who writes them and who reads them.
+
+One writer a topic. All topics but `dead-letters` have the same number of
+partitions, and everything that belongs to one community lies in the partition of
+the same number in each of them: whoever is assigned partition 3 of one is assigned
+partition 3 of all (range assignment), and so sees the community whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Literal
+
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How a topic is to be made, and what it is for."""
+
+    name: str
+    key: str
+    value: str
+    cleanup: Literal["compact", "delete"]
+    writer: str
+    readers: tuple[str, ...]
+    retention_ms: int | None = None
+    """For `delete` only: how long a message is kept."""
+
+    def config(self, *, compaction_lag_ms_max: int) -> dict[str, str]:
+        """The topic's settings at the broker.
+
+        `compaction_lag_ms_max` bounds how long an overwritten or erased value can stay on
+        disk: the active segment is never compacted, so it must be rolled in that time too.
+        """
+        if self.cleanup == "delete":
+            return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        return {
+            "cleanup.policy": "compact",
+            "segment.ms": str(compaction_lag_ms_max // 2),
+            "max.compaction.lag.ms": str(compaction_lag_ms_max),
+            "delete.retention.ms": str(DELETE_RETENTION_MS),
+            "min.cleanable.dirty.ratio": "0.1",
+        }
+
+
+DELETE_RETENTION_MS = _DAY_MS
+"""How long a tombstone can be read: who was away for longer must read a topic from its start."""
+
+SIGNUPS = TopicSpec(
+    "signups", "any", "a partner's CloudEvent, as sent", "delete",
+    "partners that speak Kafka", ("intake",), 7 * _DAY_MS,
+)  # fmt: skip
+PROFILES = TopicSpec(
+    "profiles", "member", "what matching needs: no name, no address", "compact", "intake", ("matcher",)
+)
+CONTACTS = TopicSpec(
+    "contacts", "member", "first name, address, locale, own words", "compact", "intake", ("notifier",)
+)
+PARTNER_REQUESTS = TopicSpec(
+    "partner-requests", "member", "what a partner app asks for: a member leaves", "compact",
+    "intake", ("matcher", "notifier"),
+)  # fmt: skip
+SUGGESTIONS = TopicSpec(
+    "suggestions", "suggestion", "a pair or a group, its opener, its reasons", "delete",
+    "matcher", ("notifier", "matcher"), 30 * _DAY_MS,
+)  # fmt: skip
+INTRODUCTIONS = TopicSpec(
+    "introductions", "introduction", "where an introduction stands", "compact",
+    "notifier", ("matcher", "notifier"),
+)  # fmt: skip
+CHOICES = TopicSpec(
+    "choices", "member", "yes or no to an introduction", "delete", "notifier", ("notifier",), 90 * _DAY_MS
+)
+PREFERENCES = TopicSpec(
+    "preferences", "member and kind", "a choice that lasts: pause, unsubscribe", "compact",
+    "notifier", ("notifier", "matcher"),
+)  # fmt: skip
+OUTBOX = TopicSpec(
+    "outbox", "email", "an email to be sent: ids only", "delete", "notifier", ("notifier",), 30 * _DAY_MS
+)
+DELIVERIES = TopicSpec(
+    "deliveries", "email", "what became of an email", "compact", "notifier", ("notifier",)
+)
+DEAD_LETTERS = TopicSpec(
+    "dead-letters", "the original key", "the original bytes, where they came from, what was wrong", "delete",
+    "all services", ("operators",), 30 * _DAY_MS,
+)  # fmt: skip
+
+TOPICS = MappingProxyType(
+    {
+        topic.name: topic
+        for topic in (
+            SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
+            CHOICES, PREFERENCES, OUTBOX, DELIVERIES, DEAD_LETTERS,
+        )
+    }
+)  # fmt: skip
+"""Every topic by its name."""
+
+
+@lru_cache(maxsize=4096)
+def partition_of(community: str, partitions: int) -> int:
+    """The partition in which everything of a community lies, of `partitions` many.
+
+    Ours and not the client library's default, since every writer in every language must
+    agree on it: the first 8 bytes, big-endian, of BLAKE2b-64 of the UTF-8 name, modulo.
+    """
+    digest = hashlib.blake2b(community.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % partitions
