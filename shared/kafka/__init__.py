@@ -1,0 +1,12 @@
+"""The Kafka plumbing, in one place: what aiokafka and FastStream leave to the application.
+
+===================== =====================================================================
+`connection`          security, brokers, consumers and producers from the settings
+`admin`               topics are created explicitly, and checked at every start
+`codec`               from the bytes of a topic to its typed value, and why not
+`dead_letters`        where bad messages go, the limit, and the way back
+`publishing`          many records, one wait: acknowledged by all replicas
+`transactions`        all or nothing, by a producer whose transactional id is the partition
+`mastership`          which partitions are ours, their state, and whether it is complete
+===================== =====================================================================
+"""

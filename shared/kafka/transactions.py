@@ -1,0 +1,82 @@
+"""All or nothing: a producer whose transactional id is the partition.
+
+Whoever becomes master of a partition starts this producer first. From then on Kafka
+refuses whatever an earlier master of the same partition still tries to commit
+(fencing), even one that was only paused and knows nothing of it. A transactional id
+per process would not do: aiokafka sends no group metadata with a transaction (no
+KIP-447), and a rebalance would let two processes commit the same work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+)
+
+from shared.kafka.connection import new_producer
+from shared.kafka.publishing import Outgoing, publish
+from shared.settings import KafkaSettings
+
+_FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, OutOfOrderSequenceNumber)
+
+
+class MastershipLost(RuntimeError):
+    """Another instance is master of this partition now. Nothing of the transaction was committed."""
+
+
+class PartitionProducer:
+    """Commits records to one partition of several topics, atomically, as its only master.
+
+    One transaction at a time: concurrent calls of `commit` wait for each other.
+    """
+
+    def __init__(self, settings: KafkaSettings, role: str, partition: int) -> None:
+        self.partition = partition
+        self._partitions = settings.partitions
+        self._producer = new_producer(
+            settings,
+            transactional_id=f"{role}-{partition}",
+            transaction_timeout_ms=settings.transaction_timeout_ms,
+        )
+        self._turn = asyncio.Lock()
+        self._lost = False
+
+    async def start(self) -> None:
+        """Fence whoever was master before; their open transaction is aborted when this returns."""
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Let go. An open transaction of ours is left to be aborted."""
+        self._lost = True
+        await self._producer.stop()
+
+    async def commit(self, records: Iterable[Outgoing]) -> None:
+        """Write all records in one transaction: when this returns, all of them can be read; if it raises, none.
+
+        Raises
+        ------
+        MastershipLost
+            if another master has started; final for this producer.
+        KafkaError
+            for anything else: the transaction is aborted, and may be tried again.
+        """
+        async with self._turn:
+            if self._lost:
+                raise MastershipLost(f"partition {self.partition} has another master")
+            try:
+                async with self._producer.transaction():
+                    await publish(self._producer, records, partitions=self._partitions)
+            except _FENCED as error:
+                self._lost = True
+                raise MastershipLost(f"partition {self.partition} has another master") from error
+            except KafkaError:
+                if self._lost:
+                    raise MastershipLost(f"partition {self.partition} was handed over") from None
+                raise

@@ -1,0 +1,68 @@
+"""Settings that every service has: environment variables, the same on a laptop, in compose and in production.
+
+Every bound has a name and a unit. `connection SERVICE --help` and the README list
+them; a wrong value stops the service at start with the name of the variable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.community import Communities, load_communities
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach Kafka, and how much is taken from it at once."""
+
+    model_config = SettingsConfigDict(env_prefix="KAFKA_", extra="ignore", frozen=True)
+
+    bootstrap_servers: str = "localhost:9092"
+    """One or more host:port, separated by commas."""
+    partitions: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Partitions of every topic. Cannot be changed later: a community's place depends on it."""
+    replication_factor: Annotated[int, Field(ge=1, le=9)] = 1
+    """Copies of every partition; 3 in production."""
+    compaction_lag_ms_max: Annotated[int, Field(ge=10_000)] = 24 * 60 * 60 * 1000
+    """Within this time an overwritten or erased value is physically gone from a compacted topic."""
+    session_timeout_ms: Annotated[int, Field(ge=6_000)] = 10_000
+    """An instance that is not heard of for so long loses its partitions to the others."""
+    heartbeat_interval_ms: Annotated[int, Field(ge=100)] = 1_000
+    batch_records_max: Annotated[int, Field(ge=1, le=50_000)] = 2_000
+    """Records taken from Kafka and applied at once."""
+    batch_wait_ms: Annotated[int, Field(ge=1, le=5_000)] = 20
+    """How long an idle consumer waits before it looks again."""
+    dead_letters_in_a_row_max: Annotated[int, Field(ge=1)] = 1_000
+    """So many bad messages of one partition without a good one between stop the consumer: then it is us, not them."""
+    request_timeout_ms: Annotated[int, Field(ge=1_000)] = 20_000
+    transaction_timeout_ms: Annotated[int, Field(ge=1_000)] = 20_000
+    """A transaction that its writer left open is aborted after so long."""
+    state_retained_seconds: Annotated[int, Field(ge=0, le=12 * 3600)] = 600
+    """How long the state of a partition that went to another instance is kept, in case it comes back.
+    Far less than the time for which tombstones are kept, or an erasure could be missed."""
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_file: Path | None = None
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs besides Kafka. Each service adds its own prefix and settings."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    http_host: str = "127.0.0.1"
+    http_port: Port = 8000
+    communities_dir: Annotated[Path, Field(validation_alias="COMMUNITIES_DIR")] = Path("communities")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(validation_alias="LOG_LEVEL")] = "INFO"
+
+    def communities(self) -> Communities:
+        """The communities of `communities_dir`; raises `CommunityFileError`."""
+        return load_communities(self.communities_dir)
