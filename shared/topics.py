@@ -57,9 +57,7 @@ SIGNUPS = TopicSpec(
 PROFILES = TopicSpec(
     "profiles", "member", "what matching needs: no name, no address", "compact", "intake", ("matcher",)
 )
-CONTACTS = TopicSpec(
-    "contacts", "member", "first name, address, locale, own words", "compact", "intake", ("notifier",)
-)
+CONTACTS = TopicSpec("contacts", "member", "first name, address, locale, own words", "compact", "intake", ("notifier",))
 PARTNER_REQUESTS = TopicSpec(
     "partner-requests", "member", "what a partner app asks for: a member leaves", "compact",
     "intake", ("matcher", "notifier"),
@@ -82,9 +80,7 @@ PREFERENCES = TopicSpec(
 OUTBOX = TopicSpec(
     "outbox", "email", "an email to be sent: ids only", "delete", "notifier", ("notifier",), 30 * _DAY_MS
 )
-DELIVERIES = TopicSpec(
-    "deliveries", "email", "what became of an email", "compact", "notifier", ("notifier",)
-)
+DELIVERIES = TopicSpec("deliveries", "email", "what became of an email", "compact", "notifier", ("notifier",))
 DEAD_LETTERS = TopicSpec(
     "dead-letters", "the original key", "the original bytes, where they came from, what was wrong", "delete",
     "all services", ("operators",), 30 * _DAY_MS,

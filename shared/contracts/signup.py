@@ -79,7 +79,9 @@ class SignUp(Strict):
     """1 to 30, favourites first."""
     openness: Openness
     consent: Consent
-    languages: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], ...], Field(min_length=1, max_length=8)] = ("en",)
+    languages: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], ...], Field(min_length=1, max_length=8)
+    ] = ("en",)
     """ISO 639-1 codes; English unless told."""
     locale: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}-[A-Z]{2}$")] = "en-GB"
     """The language of our emails; British English unless told."""
@@ -88,7 +90,10 @@ class SignUp(Strict):
     life_topics: Annotated[tuple[Word, ...], Field(max_length=8)] = ()
     available: Annotated[tuple[Slot, ...], Field(max_length=21)] = ()
     """When the member is free; empty means any time."""
-    looking_for: Annotated[tuple[Literal["friend", "group"], ...], Field(min_length=1, max_length=2)] = ("friend", "group")
+    looking_for: Annotated[tuple[Literal["friend", "group"], ...], Field(min_length=1, max_length=2)] = (
+        "friend",
+        "group",
+    )
     own_words: Annotated[str, StringConstraints(strip_whitespace=True, max_length=280)] = ""
     """A line for those one is introduced to, and for nobody else."""
 

@@ -59,7 +59,9 @@ def new_producer(settings: KafkaSettings, **more: Any) -> AIOKafkaProducer:
 
 def new_reader(settings: KafkaSettings, **more: Any) -> AIOKafkaConsumer:
     """A consumer outside any group that sees committed records only. Not started, nothing assigned."""
-    return AIOKafkaConsumer(isolation_level="read_committed", enable_auto_commit=False, **client_options(settings), **more)
+    return AIOKafkaConsumer(
+        isolation_level="read_committed", enable_auto_commit=False, **client_options(settings), **more
+    )
 
 
 def _password(settings: KafkaSettings) -> str:

@@ -58,14 +58,15 @@ class PartitionProducer:
         await self._producer.stop()
 
     async def commit(self, records: Iterable[Outgoing]) -> None:
-        """Write all records in one transaction: when this returns, all of them can be read; if it raises, none.
+        """Write all records in one transaction: when this returns, all of them can be read.
 
         Raises
         ------
         MastershipLost
-            if another master has started; final for this producer.
+            if another master has started. Nothing was committed; final for this producer.
         KafkaError
-            for anything else: the transaction is aborted, and may be tried again.
+            for anything else. Whether it was committed is then unknown (the answer may have
+            been lost): become master anew, and read what is there, before trying again.
         """
         async with self._turn:
             if self._lost:

@@ -1,0 +1,49 @@
+"""Runs a service's web application until it is told to stop, or cannot go on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+from shared.lifeline import Lifeline
+
+_GRACE_SECONDS = 5
+"""How long requests that are under way may take when the service is told to stop."""
+
+CONCURRENCY_MAX = 512
+"""Requests at once; more are answered 503 at once rather than left to wait."""
+
+
+def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
+    """Serve until SIGTERM or SIGINT (status 0), or until the lifeline breaks or start-up fails (status 1)."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=CONCURRENCY_MAX,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http="httptools",
+    )
+    server = uvicorn.Server(config)
+
+    async def stop_when_broken() -> None:
+        await lifeline.broken.wait()
+        server.should_exit = True
+
+    async def run() -> None:
+        watcher = asyncio.create_task(stop_when_broken())
+        try:
+            await server.serve()
+        finally:
+            watcher.cancel()
+
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(run())
+    return 0 if lifeline.reason is None and server.started else 1
