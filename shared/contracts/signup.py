@@ -10,8 +10,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from shared.contracts.address import EmailAddress
 from shared.slots import Slot
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
@@ -72,7 +73,7 @@ class SignUp(Strict):
 
     community: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
     first_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
-    email: EmailStr
+    email: EmailAddress
     birth_year: Annotated[int, Field(ge=1900, le=2100)]
     place: PlaceInput
     interests: Annotated[tuple[Word, ...], Field(min_length=1, max_length=30)]

@@ -155,8 +155,8 @@ class BatchSubscription:
                 log.warning(
                     "dead_letter", topic=letter.topic, partition=letter.partition, offset=letter.offset, reason=reason
                 )
-        for (topic, outcome), count in counts.items():
-            self._metrics.records.labels(topic, outcome).inc(count)
+        for (topic, which), count in counts.items():
+            self._metrics.records.labels(topic, which).inc(count)
 
     async def _commit(self) -> None:
         consumer = self._subscriber.consumer

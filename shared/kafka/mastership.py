@@ -281,7 +281,7 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
         return place is not None and place.has_valid_position and place.position >= end
 
     def _let_go(self, partition: MasteredPartition[S]) -> None:
-        """Not master any more, though the group has not said so: take the partition anew, unless it does say so soon."""
+        """Not master any more, though the group has not said so: take it anew, unless the group says so soon."""
         if partition.released:
             return
         partition.released = True

@@ -1,0 +1,26 @@
+"""intake's settings, on top of those that every service has."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import Port, ServiceSettings
+
+
+class IntakeSettings(ServiceSettings):
+    """Environment variables that begin with INTAKE_."""
+
+    model_config = SettingsConfigDict(env_prefix="INTAKE_", extra="ignore", frozen=True)
+
+    http_port: Port = 8001
+    api_keys: Annotated[dict[str, SecretStr], Field(default_factory=dict)]
+    """A JSON object: the key of each partner, by the CloudEvents source that is theirs."""
+    body_bytes_max: Annotated[int, Field(ge=1_000)] = 1_000_000
+    """A larger request is refused before it is read."""
+    batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Events in one batch request."""
+    acknowledge_seconds_max: Annotated[float, Field(gt=0)] = 15.0
+    """A request that Kafka has not acknowledged by then is answered 503, and is safe to send again."""
