@@ -3,14 +3,14 @@
     proposed ──everybody said yes──────────────▶ introduced ──settled──▶ closed
         │                                          ▲
         ├──answer_by: enough said yes──────────────┘
-        ├──answer_by: too few said yes─────────────────────────────────▶ closed
-        └──nobody is left who said yes or still could──────────────────▶ closed
+        └──answer_by: too few said yes─────────────────────────────────▶ closed
 
 Saying yes to strangers takes some courage, and so does saying no. So a no must look like
 silence to the others, in what they read *and in when they read it*: before `answer_by`
 nothing at all happens because of a no. Only a yes from everybody comes early. Whoever said
-no is free at once (`Introduction.engages`); the others learn, at the time that they were
-told, that it did not come together, and not why.
+no is free at once (`Introduction.engages`); the others learn, when the time is up, that it
+did not come together, and not why. Even when everybody said no it stays open until then:
+it holds nobody, and one of them may still change their mind and must not be able to tell.
 
 A pure function: no clock, no broker. Same introduction, event and time: same transition.
 """
@@ -18,7 +18,6 @@ A pure function: no clock, no broker. Same introduction, event and time: same tr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import assert_never
 
 from shared import ids
@@ -50,19 +49,11 @@ class Answered:
     kind: ChoiceKind
 
 
-class WithdrawalReason(StrEnum):
-    LEFT = "left"
-    """Left, paused or unsubscribed."""
-    UNREACHABLE = "unreachable"
-    """The invitation was refused for good by their mail server."""
-
-
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """A member is out without having said no. To the others it looks the same."""
+    """A member is out: left, paused, unsubscribed, or not to be reached. It counts as a no."""
 
     member: str
-    reason: WithdrawalReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +95,11 @@ def advance(introduction: Introduction | None, event: Event, *, community: Commu
         case Proposed():
             return Transition(introduction)
         case Answered(member, kind):
-            return _answer(introduction, member, kind, community, now_ms)
-        case Withdrawn(member, reason):
-            return _withdraw(introduction, member, reason, now_ms)
+            if kind is ChoiceKind.NO:
+                return _count_out(introduction, member)
+            return _count_in(introduction, member, community, now_ms)
+        case Withdrawn(member):
+            return _count_out(introduction, member)
         case TimePassed():
             return _let_time_pass(introduction, community, now_ms)
         case _:
@@ -161,12 +154,8 @@ def _propose(suggestion: Suggestion, community: Community, now_ms: int) -> Trans
     return Transition(introduction, _emails(introduction, suggestion.members, EmailKind.INVITATION, now_ms))
 
 
-def _answer(introduction: Introduction, member: str, kind: ChoiceKind, community: Community, now_ms: int) -> Transition:
-    if introduction.state is not IntroductionState.PROPOSED or member not in introduction.members:
-        return Transition(introduction)
-    if kind is ChoiceKind.NO:
-        return _count_out(introduction, member, ClosingReason.DECLINED, now_ms)
-    if member in introduction.said_yes:
+def _count_in(introduction: Introduction, member: str, community: Community, now_ms: int) -> Transition:
+    if not _may_answer(introduction, member) or member in introduction.said_yes:
         return Transition(introduction)
     answered = introduction.model_copy(
         update={
@@ -181,26 +170,22 @@ def _answer(introduction: Introduction, member: str, kind: ChoiceKind, community
     return Transition(answered)
 
 
-def _withdraw(introduction: Introduction, member: str, reason: WithdrawalReason, now_ms: int) -> Transition:
-    # Once people are introduced they know each other already: nothing can be taken back.
-    if introduction.state is not IntroductionState.PROPOSED or member not in introduction.members:
+def _count_out(introduction: Introduction, member: str) -> Transition:
+    if not _may_answer(introduction, member) or member in introduction.said_no:
         return Transition(introduction)
-    return _count_out(introduction, member, ClosingReason(reason.value), now_ms)
-
-
-def _count_out(introduction: Introduction, member: str, reason: ClosingReason, now_ms: int) -> Transition:
-    if member in introduction.said_no:
-        return Transition(introduction)
-    remaining = introduction.model_copy(
-        update={
-            "said_yes": _without(introduction.said_yes, member),
-            "said_no": _with(introduction, introduction.said_no, member),
-        }
+    return Transition(
+        introduction.model_copy(
+            update={
+                "said_yes": _without(introduction.said_yes, member),
+                "said_no": _with(introduction, introduction.said_no, member),
+            }
+        )
     )
-    # With nobody left who said yes or still could, nobody would notice that it ends early.
-    if len(remaining.said_no) == len(remaining.members):
-        return _close(remaining, reason, now_ms)
-    return Transition(remaining)
+
+
+def _may_answer(introduction: Introduction, member: str) -> bool:
+    """Once people are introduced they know each other already: nothing can be taken back."""
+    return introduction.state is IntroductionState.PROPOSED and member in introduction.members
 
 
 def _let_time_pass(introduction: Introduction, community: Community, now_ms: int) -> Transition:

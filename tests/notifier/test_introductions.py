@@ -15,7 +15,6 @@ from services.notifier.introductions import (
     Proposed,
     TimePassed,
     Transition,
-    WithdrawalReason,
     Withdrawn,
     advance,
     never_proposed,
@@ -80,18 +79,12 @@ def test_a_no_is_free_at_once_and_the_other_learns_of_it_only_at_the_deadline() 
     assert of_kind(emails, EmailKind.CLOSING) == {a}
 
 
-def test_it_closes_early_only_when_nobody_would_notice() -> None:
+def test_a_no_from_everybody_frees_everybody_and_still_waits_for_the_deadline() -> None:
     a, b = PAIR.members
-    introduction, emails = run(PAIR, (NOW + 1, Answered(a, NO)), (NOW + 2, Answered(b, NO)))
-    assert (introduction.state, introduction.closed_at_ms) == (IntroductionState.CLOSED, NOW + 2)
+    introduction, emails = run(PAIR, (NOW + 1, Answered(a, NO)), (NOW + 2, Withdrawn(b)))
+    assert introduction.state is IntroductionState.PROPOSED
+    assert not any(introduction.engages(member) for member in PAIR.members)
     assert of_kind(emails, EmailKind.CLOSING) == set()
-
-
-@pytest.mark.parametrize("reason", list(WithdrawalReason))
-def test_withdrawing_counts_like_a_no_and_only_the_reason_differs(reason: WithdrawalReason) -> None:
-    a, b = PAIR.members
-    introduction, _ = run(PAIR, (NOW + 1, Answered(a, NO)), (NOW + 2, Withdrawn(b, reason)))
-    assert introduction.closing_reason == reason.value
 
 
 @pytest.mark.parametrize(("first", "second"), [(YES, NO), (NO, YES)])
@@ -105,9 +98,7 @@ def test_a_mind_may_change_until_it_is_decided(first: ChoiceKind, second: Choice
 
 def test_leaving_after_the_introduction_takes_nothing_back() -> None:
     a, b = PAIR.members
-    introduction, _ = run(
-        PAIR, (NOW, Answered(a, YES)), (NOW, Answered(b, YES)), (NOW + 1, Withdrawn(a, WithdrawalReason.LEFT))
-    )
+    introduction, _ = run(PAIR, (NOW, Answered(a, YES)), (NOW, Answered(b, YES)), (NOW + 1, Withdrawn(a)))
     assert introduction.introduced == PAIR.members
 
 
@@ -146,7 +137,7 @@ def test_nobody_else_can_tell_a_no_from_silence(suggestion: Suggestion, data: st
     others = [member for member in suggestion.members if member != shy]
     answers = st.tuples(times, st.builds(Answered, st.sampled_from(others), st.sampled_from(ChoiceKind)))
     script: list[tuple[int, Event]] = [*data.draw(st.lists(answers, max_size=8)), (ANSWER_MS, TimePassed())]
-    ways_out: list[Event] = [Answered(shy, NO), Withdrawn(shy, WithdrawalReason.LEFT)]
+    ways_out: list[Event] = [Answered(shy, NO), Withdrawn(shy)]
     no = data.draw(st.lists(st.tuples(times, st.sampled_from(ways_out)), min_size=1))
 
     def what_the_others_get(steps: list[tuple[int, Event]]) -> list[tuple[int, Email]]:
@@ -192,9 +183,9 @@ class AnyLife(RuleBasedStateMachine):
     def answer(self, member: str, kind: ChoiceKind) -> None:
         self.happen(Answered(member, kind))
 
-    @rule(member=st.sampled_from(MEMBERS), reason=st.sampled_from(WithdrawalReason))
-    def withdraw(self, member: str, reason: WithdrawalReason) -> None:
-        self.happen(Withdrawn(member, reason))
+    @rule(member=st.sampled_from(MEMBERS))
+    def withdraw(self, member: str) -> None:
+        self.happen(Withdrawn(member))
 
     @rule()
     def propose_again(self) -> None:
