@@ -1,0 +1,175 @@
+"""The commands. Each imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from connection.dead_letters import dead_letters
+from connection.topics import topics
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+cli = typer.Typer(
+    name="connection",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="**London Connection**: introductions between people who would be friends.\n\n"
+    "Start with `connection demo`: it runs everything on this machine, and shows it live on a page.",
+)
+cli.add_typer(topics, name="topics")
+cli.add_typer(dead_letters, name="dead-letters")
+
+_SERVICES = "The services"
+_HERE = "On this machine"
+
+
+@cli.command(rich_help_panel=_HERE)
+def demo(
+    members: Annotated[int, typer.Option(min=4, max=100_000, help="How many people sign up.")] = 300,
+    rate: Annotated[float, typer.Option(min=0, help="Sign-ups a second; 0 is as fast as it goes.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same people.")] = 7,
+    once: Annotated[
+        bool, typer.Option("--once", help="Do not stay: run, check that nothing was lost, and end.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the very last line.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the live page; another one if it is taken.")] = 8000,
+    import_file: Annotated[
+        Path | None, typer.Option("--import", help="Sign up the people of this file instead.")
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="How to read that file; see `connection import`.")] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Print so many introductions with their reasons.")] = 0,
+) -> None:
+    """Run everything here: a real Kafka, the three services, a mailbox, and a London of made-up people.
+
+    The people sign up over HTTP, get their emails, and press the buttons in them. A
+    page on localhost shows it live. Needs no Docker and no Java; downloads 45 MB once.
+    """
+    from demo.run import DemoOptions, run
+
+    options = DemoOptions(
+        members=members,
+        rate_per_second=rate,
+        seed=seed,
+        once=once,
+        json=as_json,
+        console_port=port,
+        import_file=import_file,
+        mapping_file=mapping,
+        examples=examples,
+    )
+    raise typer.Exit(run(options))
+
+
+@cli.command(rich_help_panel=_HERE)
+def kafka(
+    data: Annotated[
+        Path | None, typer.Option(help="Keep the data in this folder; otherwise it is thrown away.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where clients reach it.")] = 9092,
+) -> None:
+    """Run a real Apache Kafka on this machine, without Docker, until Ctrl-C."""
+    import signal
+
+    from demo.kafka import EmbeddedKafka
+
+    with EmbeddedKafka(data, port) as broker:
+        typer.echo(f"Kafka answers at {broker.bootstrap_servers}. Ctrl-C stops it.", err=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            typer.echo("Stopping.", err=True)
+
+
+@cli.command(rich_help_panel=_SERVICES)
+def intake() -> None:
+    """Take sign-ups from partner apps, over HTTP (port 8001) and from the topic `signups`.
+
+    Settings are environment variables: INTAKE_API_KEYS='{"my-app": "a-long-secret"}',
+    KAFKA_BOOTSTRAP_SERVERS=host:9092, and more; the README lists them all.
+    """
+    from services.intake.app import build_app
+    from services.intake.settings import IntakeSettings
+
+    _serve("intake", IntakeSettings, build_app)
+
+
+@cli.command(rich_help_panel=_SERVICES)
+def matcher() -> None:
+    """Suggest friendships and small groups, in rounds. Port 8002 is for operators.
+
+    MATCHER_ROUND_INTERVAL_SECONDS says how often a community is looked at.
+    """
+    from services.matcher.app import build_app
+    from services.matcher.settings import MatcherSettings
+
+    _serve("matcher", MatcherSettings, build_app)
+
+
+@cli.command(rich_help_panel=_SERVICES)
+def notifier() -> None:
+    """Invite and introduce people by email, and serve the pages behind the buttons (port 8003).
+
+    Needs SMTP_HOST and SMTP_PORT, NOTIFIER_PUBLIC_URL (what links begin with) and
+    NOTIFIER_LINK_SECRET (what signs them).
+    """
+    from services.notifier.app import build_app
+    from services.notifier.settings import NotifierSettings
+
+    _serve("notifier", NotifierSettings, build_app)
+
+
+@cli.command(name="import", rich_help_panel=_HERE)
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or JSON Lines.")],
+    mapping: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="Which column is what; see docs/importing.md.")
+    ],
+    api_key: Annotated[str, typer.Option(envvar="CONNECTION_API_KEY", help="The partner's API key.")],
+    url: Annotated[str, typer.Option(help="Where intake is.")] = "http://127.0.0.1:8001",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many rows.")] = None,
+) -> None:
+    """Sign up the people of a file through intake, and report the rows that cannot be used.
+
+    A bad row never stops the others: it is reported with its line number and what is wrong.
+    """
+    from connection.importing import import_command
+
+    raise typer.Exit(import_command(file, mapping, url=url, api_key=api_key, limit=limit))
+
+
+def main() -> None:
+    """The entry point of the program."""
+    cli()
+
+
+def _serve(service: str, settings_class: type[BaseSettings], build: Callable[..., Any]) -> None:
+    from shared.community import CommunityFileError
+    from shared.lifeline import Lifeline
+    from shared.logs import configure_logs
+    from shared.serving import serve
+    from shared.settings import KafkaSettings
+
+    try:
+        settings: Any = settings_class()
+        configure_logs(service, settings.log_level)
+        lifeline = Lifeline()
+        app = build(settings, KafkaSettings(), lifeline)
+    except ValidationError as error:
+        for problem in error.errors(include_input=False):
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            prefix = error.title.removesuffix("Settings").upper()
+            typer.echo(f"{service}: setting {name} (or {prefix}_{name}): {problem['msg']}", err=True)
+        sys.exit(2)
+    except CommunityFileError as error:
+        typer.echo(f"{service}: {error}", err=True)
+        sys.exit(2)
+    sys.exit(serve(app, lifeline, host=settings.http_host, port=settings.http_port))
