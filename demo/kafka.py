@@ -100,6 +100,7 @@ class EmbeddedKafka:
         """
         if self.pid is not None:
             return
+        self._reap()  # a broker that died by itself left its watchdog
         if _is_taken(self.port):
             raise KafkaStartError(f"Port {self.port} is in use already: stop what listens there, or choose another.")
         jars = kafka_jars(console=self._console)
@@ -117,14 +118,8 @@ class EmbeddedKafka:
                 cwd=self.data_dir,
                 start_new_session=True,  # Ctrl-C is for the parent, which stops things in order
             )
-        self._watchdog = subprocess.Popen(
-            ["sh", "-c", _WATCHDOG, "watchdog", str(self._broker.pid), str(self.data_dir) if self._temporary else ""],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
         try:
+            self._watchdog = self._watch(self._broker)
             self._wait_until_it_answers(self._broker)
         except BaseException:
             self.kill()
@@ -242,6 +237,16 @@ class EmbeddedKafka:
         )
         if done.returncode != 0:
             raise KafkaStartError(f"Kafka could not set up {self._log_dir}:\n{done.stdout}{done.stderr}")
+
+    def _watch(self, broker: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+        temporary_data = str(self.data_dir) if self._temporary else ""
+        return subprocess.Popen(
+            ["sh", "-c", _WATCHDOG, "watchdog", str(broker.pid), temporary_data],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _wait_until_it_answers(self, broker: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _START_SECONDS_MAX
