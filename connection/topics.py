@@ -28,7 +28,7 @@ def list_topics(
         found = there.get(topic.name)
         state = "not asked" if offline else f"{found['partitions']} partitions" if found else "missing"
         table.add_row(topic.name, topic.key, topic.value, days, topic.writer, ", ".join(topic.readers), state)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 @topics.command()

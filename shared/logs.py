@@ -53,7 +53,7 @@ def configure_logs(service: str, level: str = "INFO") -> None:
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """The logger of a module."""
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return log
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from typing import Any
 
@@ -44,6 +45,7 @@ def new_broker(settings: KafkaSettings, client_id: str, registry: CollectorRegis
         request_timeout_ms=settings.request_timeout_ms,
         security=_faststream_security(settings),
         middlewares=[KafkaPrometheusMiddleware(registry=registry, app_name=client_id)],
+        logger=logging.getLogger("faststream"),
         allow_auto_create_topics=False,
         acks="all",
         enable_idempotence=True,
