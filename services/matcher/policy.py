@@ -1,0 +1,69 @@
+"""The matching policy: every weight and bound of a round, with its unit in its name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+WEIGHT_ONE = 1_000_000
+"""The integer weight of a score of 1: sums of weights are exact."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Policy(BaseModel):
+    """What a round is steered by, beside the community's own file.
+
+    The score's weights are hypotheses: they are recorded with every suggestion, so
+    that what becomes of suggestions can be compared by them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    interests_weight: Share = 0.5
+    openness_weight: Share = 0.3
+    practical_weight: Share = 0.2
+    waiting_gain_per_round: Share = 0.02
+    """What a member's score gains by each round they waited in vain."""
+    waiting_rounds_counted_max: Annotated[int, Field(ge=0, le=25)] = 25
+    """Rounds beyond this many gain nothing more: keeps the weight of an edge within 32 bits."""
+
+    goes_first_min: Annotated[int, Field(ge=1, le=5)] = 4
+    """Who rates "I am happy to go first" so high is an opener."""
+    opener_load_max: Count = 3
+    """Who opened so often lately is not asked again for now, so that nobody is worn out."""
+
+    candidates_per_member: Count = 12
+    scanned_members_max: Count = 3_000
+    """A member with at most so many others in reach looks at all of them; beyond it, at an index of interests."""
+    postings_read_max: Count = 2_000
+    """How many entries of that index are read for one member: about .99 of the score of reading all."""
+    nearest_read_max: Count = 500
+    """How many of the nearest members are read for one who need not share an interest."""
+
+    exact_component_members_max: Annotated[int, Field(ge=0)] = 2_000
+    """Connected parts of the graph up to this size are paired exactly: about a second at this size."""
+    improvement_rounds_max: Annotated[int, Field(ge=0)] = 8
+    """Passes of local improvement over the parts that are paired greedily."""
+
+    group_worth_percent: Annotated[int, Field(ge=0)] = 80
+    """A member who looks for both goes to a group that is worth at least this share of their best pair."""
+    group_pool_members_max: Count = 24
+    """With how many holders of an interest, the nearest first, a group is tried."""
+    group_postings_read_max: Count = 256
+    group_anchors_tried_max: Count = 8
+
+    threads: Count = 2
+    """For the candidates of large communities. Does not change the answer."""
+
+    @property
+    def recorded_weights(self) -> dict[str, float]:
+        """What stands in a suggestion's `weights`."""
+        return {
+            "interests": self.interests_weight,
+            "openness": self.openness_weight,
+            "practical": self.practical_weight,
+            "waiting_per_round": self.waiting_gain_per_round,
+        }
