@@ -1,0 +1,183 @@
+"""Runs rounds: when one is due, on what it sees, and how it is committed.
+
+Propose, evaluate, commit, each on its own:
+
+=========  ======================================================================
+snapshot   on the event loop, at once: who is free, and the offsets seen so far
+propose    in a thread: a pure function of the snapshot, the policy and a seed
+evaluate   on the event loop: drop what has ceased to be right while we computed
+commit     one Kafka transaction as master of the partition; fenced if we are not
+=========  ======================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+
+from services.matcher.policy import Policy
+from services.matcher.round import ENGINE, Round, check, propose
+from services.matcher.settings import MatcherSettings
+from services.matcher.snapshot import Snapshot
+from services.matcher.state import MatcherState, RoundInput
+from shared import topics
+from shared.clock import Clock
+from shared.community import Communities, Community
+from shared.contracts import RoundReference, Suggestion
+from shared.ids import round_id
+from shared.kafka.mastership import MasteredPartition, Mastership
+from shared.kafka.publishing import outgoing
+from shared.kafka.transactions import MastershipLost
+from shared.logs import logger
+from shared.metrics import MatcherMetrics
+from shared.topics import partition_of
+
+log = logger(__name__)
+
+_DAY_MS = 24 * 3600 * 1000
+ROUND_MEMBERS_MIN = 2
+
+
+class RoundRunner:
+    """Looks after the communities of the partitions that this instance is master of."""
+
+    def __init__(
+        self,
+        mastership: Mastership[MatcherState],
+        communities: Communities,
+        settings: MatcherSettings,
+        policy: Policy,
+        metrics: MatcherMetrics,
+        clock: Clock,
+        *,
+        partitions: int,
+    ) -> None:
+        self._mastership = mastership
+        self._communities = communities
+        self._settings = settings
+        self._policy = policy
+        self._metrics = metrics
+        self._clock = clock
+        self._partitions = partitions
+        self._begun_at_ms: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Run rounds for ever, one at a time: each uses all cores by itself."""
+        pause_seconds = min(0.05, self._settings.round_interval_seconds / 10)
+        while True:
+            for partition in self._mastership.masters():
+                for community in self._communities.values():
+                    if partition_of(community.community, self._partitions) == partition.number:
+                        await self._run_if_due(partition, community)
+            await asyncio.sleep(pause_seconds)
+
+    async def _run_if_due(self, partition: MasteredPartition[MatcherState], community: Community) -> None:
+        state = partition.state.communities[community.community]
+        since_ms = self._clock() - self._begun_at_ms.get(community.community, 0)
+        interval_over = since_ms >= self._settings.round_interval_seconds * 1000
+        wait_has_grown = since_ms >= self._settings.waiting_round_seconds * 1000
+        due = (
+            wait_has_grown or (interval_over and state.changes > 0) or state.changes >= self._settings.round_changes_max
+        )
+        if not due or not partition.is_master:
+            return
+        self._begun_at_ms[community.community] = self._clock()
+        state.changes = 0
+        try:
+            await self._round(partition, community)
+        except MastershipLost as lost:
+            self._metrics.rounds.labels("lost").inc()
+            log.warning("round_lost", community=community.community, reason=str(lost))
+
+    async def _round(self, partition: MasteredPartition[MatcherState], community: Community) -> None:
+        now_ms = self._clock()
+        with self._metrics.round_seconds.labels("snapshot").time():
+            seen = partition.state.round_input(
+                community.community, now_ms, opener_window_ms=self._settings.opener_window_days * _DAY_MS
+            )
+        self._metrics.members.labels(community.community).set(
+            len(partition.state.communities[community.community].profiles)
+        )
+        self._metrics.waiting.labels(community.community).set(len(seen.profiles))
+        if len(seen.profiles) < ROUND_MEMBERS_MIN:
+            self._metrics.rounds.labels("empty").inc()
+            return
+        reference = self._reference(partition, community)
+        began = perf_counter()
+        round_, suggestions = await asyncio.to_thread(self._propose, community, seen, now_ms, reference)
+        self._metrics.round_seconds.labels("propose").observe(perf_counter() - began)
+        standing = self._evaluate(partition.state, suggestions)
+        self._report(community, round_)
+        if not standing:
+            self._metrics.rounds.labels("empty").inc()
+            return
+        with self._metrics.round_seconds.labels("commit").time():
+            await self._mastership.commit(
+                partition, topics.SUGGESTIONS.name, [outgoing(topics.SUGGESTIONS, item) for item in standing]
+            )
+        for suggestion in standing:
+            # They come back from the topic too; applying twice changes nothing, and nobody may
+            # be suggested again in between.
+            partition.state.apply(topics.SUGGESTIONS.name, suggestion.key, suggestion)
+        self._count(standing, seen, now_ms)
+        log.info(
+            "round_committed",
+            community=community.community,
+            round=reference.round,
+            free=len(seen.profiles),
+            suggestions=len(standing),
+            dropped=len(suggestions) - len(standing),
+            milliseconds=round((perf_counter() - began) * 1000),
+        )
+
+    def _reference(self, partition: MasteredPartition[MatcherState], community: Community) -> RoundReference:
+        offsets = dict(partition.applied)
+        return RoundReference(
+            round=round_id(community.community, offsets.items(), self._settings.seed),
+            seed=self._settings.seed,
+            engine=ENGINE,
+            offsets=offsets,
+        )
+
+    def _propose(
+        self, community: Community, seen: RoundInput, now_ms: int, reference: RoundReference
+    ) -> tuple[Round, tuple[Suggestion, ...]]:
+        """Pure, and the costly part: runs in a thread while the event loop keeps up the heartbeats."""
+        round_ms = self._settings.waiting_round_seconds * 1000
+        snapshot = Snapshot.of(
+            community,
+            seen.profiles,
+            now_ms=now_ms,
+            waited_rounds={
+                member: int(max(0, now_ms - since_ms) // round_ms) for member, since_ms in seen.waiting_since_ms.items()
+            },
+            history=seen.times_together,
+            opener_load=seen.opener_load,
+        )
+        proposed = propose(snapshot, self._policy, seed=self._settings.seed)
+        check(proposed, snapshot, self._policy)
+        return proposed, proposed.suggestions(snapshot, self._policy, reference=reference)
+
+    def _evaluate(self, state: MatcherState, suggestions: tuple[Suggestion, ...]) -> list[Suggestion]:
+        """Keep what still stands: while the round was computed, a member may have left or paused."""
+        now_ms = self._clock()
+        return [
+            suggestion
+            for suggestion in suggestions
+            if all(state.is_free(suggestion.community, member, now_ms) for member in suggestion.members)
+        ]
+
+    def _report(self, community: Community, round_: Round) -> None:
+        for reason, count in round_.left_over_counts().items():
+            self._metrics.left_over.labels(community.community, reason).set(count)
+        if round_.upper_bound > 0:
+            self._metrics.quality.labels(community.community).set(round_.weight / round_.upper_bound)
+
+    def _count(self, standing: list[Suggestion], seen: RoundInput, now_ms: int) -> None:
+        self._metrics.rounds.labels("committed").inc()
+        for suggestion in standing:
+            self._metrics.suggestions.labels(suggestion.kind).inc()
+            if suggestion.kind == "group" and suggestion.opener is None:
+                self._metrics.without_opener.inc()
+            for member in suggestion.members:
+                self._metrics.waited_seconds.observe((now_ms - seen.waiting_since_ms[member]) / 1000)
