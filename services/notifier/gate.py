@@ -1,0 +1,86 @@
+"""The gate at send time: the last look before anybody is written to.
+
+Between planning an email and sending it, people leave, unsubscribe, answer. So whether
+it may still go is asked of the facts once more, right before it goes, on every attempt.
+
+An introduction tells several people of each other, so its emails go to all of them or
+to none: before the first one goes, everybody in it must be one we may write to, or all
+are withheld. What cannot be promised: somebody who leaves in the moment between the
+first email and the last is known to those already written to (an email counts as gone once
+it is recorded as `sending`, even if a crash then kept it back); and a mail server that
+refuses one of several emails for good does so after others may have been taken.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from services.notifier.state import PartitionState
+from shared import ids
+from shared.contracts import DeliveryState, Email, EmailKind, Introduction, IntroductionState
+
+
+def may_send(email: Email, state: PartitionState, now_ms: int) -> str | None:
+    """None if `email` may go now; otherwise, in a word without personal data, why not."""
+    introduction = state.introduction(email.introduction)
+    if introduction is None:
+        return "introduction-unknown"
+    barred = _barred(email.member, state)
+    if barred is not None:
+        return barred
+    match email.kind:
+        case EmailKind.INVITATION:
+            return _invitation(email, introduction, state, now_ms)
+        case EmailKind.INTRODUCTION:
+            return _introduction(email, introduction, state)
+        case EmailKind.CLOSING:
+            return _closing(email, introduction, state, now_ms)
+        case _:
+            assert_never(email.kind)
+
+
+def _barred(member: str, state: PartitionState) -> str | None:
+    """What holds for every email: an address, consent, and the wish to be written to at all."""
+    if state.members.has_unsubscribed(member):
+        return "unsubscribed"
+    if state.members.has_left(member):
+        return "left"
+    contact = state.members.contact(member)
+    if contact is None:
+        return "contact-missing"
+    if not contact.consent_wording:
+        return "consent-missing"
+    return None
+
+
+def _invitation(email: Email, introduction: Introduction, state: PartitionState, now_ms: int) -> str | None:
+    if introduction.state is not IntroductionState.PROPOSED or now_ms >= introduction.answer_by_ms:
+        return "introduction-decided"
+    if email.member in introduction.said_yes or email.member in introduction.said_no:
+        return "answered"
+    return "paused" if state.members.is_paused(email.member, now_ms) else None
+
+
+def _introduction(email: Email, introduction: Introduction, state: PartitionState) -> str | None:
+    # A pause does not hold this one back: it is what they said yes to, and others wait for them.
+    if introduction.state is not IntroductionState.INTRODUCED:
+        return "introduction-over"
+    if email.member not in introduction.introduced:
+        return "not-introduced"
+    set_of_all = [
+        state.delivery(ids.email_id(introduction.introduction, member, EmailKind.INTRODUCTION))
+        for member in introduction.introduced
+    ]
+    if any(delivery is not None and delivery.state is not DeliveryState.WITHHELD for delivery in set_of_all):
+        return None  # Others were written to, or are just now: leaving this one out would help nobody.
+    if any(delivery is not None for delivery in set_of_all):
+        return "somebody-else-withheld"
+    if any(_barred(member, state) is not None for member in introduction.introduced):
+        return "somebody-else-withheld"
+    return None
+
+
+def _closing(email: Email, introduction: Introduction, state: PartitionState, now_ms: int) -> str | None:
+    if introduction.is_open or introduction.introduced or email.member not in introduction.said_yes:
+        return "not-closed"
+    return "paused" if state.members.is_paused(email.member, now_ms) else None

@@ -1,0 +1,150 @@
+"""The last look before anybody is written to."""
+
+from __future__ import annotations
+
+import pytest
+from notifier_samples import (
+    ANSWER_MS,
+    COMMUNITIES,
+    GROUP,
+    MEMBERS,
+    NOW,
+    PAIR,
+    choice,
+    contact,
+    left,
+    pause,
+    unsubscribe,
+)
+
+from services.notifier.gate import may_send
+from services.notifier.state import PartitionState
+from shared import topics
+from shared.contracts import ChoiceKind, Delivery, DeliveryState, Email, EmailKind, Record, Suggestion
+
+A, B = PAIR.members
+YES, NO = ChoiceKind.YES, ChoiceKind.NO
+
+
+def a_state(suggestion: Suggestion, *answers: tuple[str, ChoiceKind], at_ms: int = NOW) -> PartitionState:
+    """A partition in which `suggestion` was proposed at NOW, answered, and reconciled at `at_ms`."""
+    state = PartitionState()
+    for member in MEMBERS:
+        state.apply("contacts", member, contact(member))
+    state.apply("suggestions", suggestion.key, suggestion)
+    reconcile(state, NOW)
+    for member, kind in answers:
+        state.apply("choices", member, choice(member, suggestion.suggestion, kind))
+    reconcile(state, at_ms)
+    return state
+
+
+def reconcile(state: PartitionState, now_ms: int) -> None:
+    while transitions := state.reconcile(now_ms, COMMUNITIES, limit=10):
+        for transition in transitions:
+            state.apply("introductions", transition.introduction.key, transition.introduction)
+            for email in transition.emails:
+                state.apply("outbox", email.key, email)
+
+
+def planned(state: PartitionState, kind: EmailKind, member: str) -> Email:
+    return next(email for email in state.unsent(100) if (email.kind, email.member) == (kind, member))
+
+
+def record(state: PartitionState, email: Email, outcome: DeliveryState) -> None:
+    state.apply(
+        topics.DELIVERIES.name,
+        email.email,
+        Delivery(
+            community="london", email=email.email, introduction=email.introduction, member=email.member,
+            kind=email.kind, state=outcome, attempts=1, message_id="<x@y>", recorded_at_ms=NOW,
+        ),
+    )  # fmt: skip
+
+
+def told(state: PartitionState, *records: Record) -> None:
+    for one in records:
+        topic = "partner-requests" if "requested_at_ms" in type(one).model_fields else "preferences"
+        state.apply(topic, one.key, one)
+
+
+def test_an_invitation_goes_while_it_is_open_and_unanswered() -> None:
+    state = a_state(PAIR)
+    invitation = planned(state, EmailKind.INVITATION, A)
+    assert may_send(invitation, state, NOW) is None
+    assert may_send(invitation, state, NOW + ANSWER_MS) == "introduction-decided"
+    answered = a_state(PAIR, (A, NO))
+    assert may_send(invitation, answered, NOW) == "answered"
+    assert may_send(planned(state, EmailKind.INVITATION, B), answered, NOW) is None
+    assert may_send(invitation, a_state(PAIR, (A, YES), (B, YES)), NOW) == "introduction-decided"
+    assert may_send(invitation, PartitionState(), NOW) == "introduction-unknown"
+
+
+@pytest.mark.parametrize(
+    ("fact", "reason"), [(unsubscribe(A), "unsubscribed"), (left(A), "left"), (pause(A), "paused")]
+)
+def test_who_went_away_is_not_invited(fact: Record, reason: str) -> None:
+    state = a_state(PAIR)
+    invitation = planned(state, EmailKind.INVITATION, A)
+    told(state, fact)
+    assert may_send(invitation, state, NOW) == reason
+
+
+def test_a_contact_that_is_gone_or_without_consent_is_not_written_to() -> None:
+    state = a_state(PAIR)
+    invitation = planned(state, EmailKind.INVITATION, A)
+    state.apply("contacts", A, contact(A).model_copy(update={"consent_wording": ""}))
+    assert may_send(invitation, state, NOW) == "consent-missing"
+    state.apply("contacts", A, None)
+    assert may_send(invitation, state, NOW) == "contact-missing"
+
+
+def test_a_pause_does_not_withhold_what_was_said_yes_to() -> None:
+    state = a_state(PAIR, (A, YES), (B, YES))
+    told(state, pause(A))
+    for member in PAIR.members:
+        assert may_send(planned(state, EmailKind.INTRODUCTION, member), state, NOW) is None
+
+
+@pytest.mark.parametrize("fact", [unsubscribe(A), left(A)])
+def test_an_introduction_goes_to_all_or_to_none(fact: Record) -> None:
+    state = a_state(GROUP, *((member, YES) for member in GROUP.members))
+    emails = [planned(state, EmailKind.INTRODUCTION, member) for member in GROUP.members]
+    assert [may_send(email, state, NOW) for email in emails] == [None] * 4
+    told(state, fact)
+    assert all(may_send(email, state, NOW) for email in emails)
+
+
+def test_once_one_was_told_the_others_are_told_too_but_never_one_who_unsubscribed() -> None:
+    state = a_state(GROUP, *((member, YES) for member in GROUP.members))
+    first, second, third, _ = [planned(state, EmailKind.INTRODUCTION, member) for member in GROUP.members]
+    record(state, first, DeliveryState.SENDING)
+    told(state, unsubscribe(second.member))
+    assert may_send(second, state, NOW) == "unsubscribed"
+    record(state, second, DeliveryState.WITHHELD)
+    assert may_send(third, state, NOW) is None
+
+
+def test_once_one_was_withheld_all_are() -> None:
+    state = a_state(PAIR, (A, YES), (B, YES))
+    first, second = [planned(state, EmailKind.INTRODUCTION, member) for member in PAIR.members]
+    record(state, first, DeliveryState.WITHHELD)
+    assert may_send(second, state, NOW) == "somebody-else-withheld"
+
+
+def test_an_introduction_email_belongs_to_the_introduced() -> None:
+    quorum = [(member, YES) for member in GROUP.members[:3]]
+    state = a_state(GROUP, *quorum, at_ms=NOW + ANSWER_MS)
+    email = planned(state, EmailKind.INTRODUCTION, GROUP.members[0])
+    outsider = email.model_copy(update={"member": GROUP.members[3]})
+    assert may_send(outsider, state, NOW) == "not-introduced"
+    assert may_send(email, a_state(GROUP), NOW) == "introduction-over"
+
+
+def test_closing_words_go_to_those_who_hoped() -> None:
+    state = a_state(PAIR, (A, YES), (B, NO), at_ms=NOW + ANSWER_MS)
+    closing = planned(state, EmailKind.CLOSING, A)
+    assert may_send(closing, state, NOW + ANSWER_MS) is None
+    assert may_send(closing.model_copy(update={"member": B}), state, NOW + ANSWER_MS) == "not-closed"
+    told(state, pause(A, NOW + ANSWER_MS))
+    assert may_send(closing, state, NOW + ANSWER_MS) == "paused"
