@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 READY := $(VENV)/.ready
 UV := .cache/uv/bin/uv
+COMPILE := UV_FIND_LINKS= $(UV) pip compile pyproject.toml --no-config --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 ARGS ?=
 
 help: ## What can be made
@@ -30,12 +32,12 @@ lint: $(READY) ## Style, types, and who may import whom
 bench: $(READY) ## The figures, as a table and as JSON
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
-lock: ## Renew requirements.lock from pyproject.toml (ARGS=--upgrade for newer versions)
+lock: ## Renew the locks from pyproject.toml (ARGS=--upgrade for newer versions)
 	@test -x $(UV) || { python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet uv; } >&2
-	@UV_FIND_LINKS= $(UV) pip compile pyproject.toml --no-config --quiet --all-extras --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	  --output-file requirements.lock $(ARGS)
-	@! grep -nE '://|pypi\.|index-url|find-links' requirements.lock || { echo "The lock names a registry." >&2; exit 1; }
+	@$(COMPILE) --all-extras --output-file requirements.lock $(ARGS)
+	@$(COMPILE) --constraints requirements.lock --output-file deploy/requirements.lock
+	@! grep -nE '://|pypi\.|index-url|find-links' requirements.lock deploy/requirements.lock || \
+	  { echo "A lock names a registry." >&2; exit 1; }
 
 clean: ## Remove what was made here: the virtual environment and the caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
