@@ -13,9 +13,12 @@ commit     one Kafka transaction as master of the partition; fenced if we are no
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from time import perf_counter
 
+from services.matcher.leftover import LeftOver
 from services.matcher.policy import Policy
+from services.matcher.postconditions import RoundInvariantError
 from services.matcher.round import ENGINE, Round, check, propose
 from services.matcher.settings import MatcherSettings
 from services.matcher.snapshot import Snapshot
@@ -23,7 +26,7 @@ from services.matcher.state import MatcherState, RoundInput
 from shared import topics
 from shared.clock import Clock
 from shared.community import Communities, Community
-from shared.contracts import RoundReference, Suggestion
+from shared.contracts import RoundReference, Suggestion, SuggestionKind
 from shared.ids import round_id
 from shared.kafka.mastership import MasteredPartition, Mastership
 from shared.kafka.publishing import outgoing
@@ -88,6 +91,11 @@ class RoundRunner:
         except MastershipLost as lost:
             self._metrics.rounds.labels("lost").inc()
             log.warning("round_lost", community=community.community, reason=str(lost))
+        except RoundInvariantError as error:
+            # Better no suggestion than a wrong one. The next snapshot is another one; if that
+            # goes on, `matcher_rounds{outcome="failed"}` says so.
+            self._metrics.rounds.labels("failed").inc()
+            log.error("round_refused", community=community.community, reason=str(error))
 
     async def _round(self, partition: MasteredPartition[MatcherState], community: Community) -> None:
         now_ms = self._clock()
@@ -155,8 +163,9 @@ class RoundRunner:
             opener_load=seen.opener_load,
         )
         proposed = propose(snapshot, self._policy, seed=self._settings.seed)
-        check(proposed, snapshot, self._policy)
-        return proposed, proposed.suggestions(snapshot, self._policy, reference=reference)
+        suggestions = proposed.suggestions(community, now_ms=now_ms, reference=reference)
+        check(suggestions, snapshot, self._policy)
+        return proposed, suggestions
 
     def _evaluate(self, state: MatcherState, suggestions: tuple[Suggestion, ...]) -> list[Suggestion]:
         """Keep what still stands: while the round was computed, a member may have left or paused."""
@@ -168,8 +177,9 @@ class RoundRunner:
         ]
 
     def _report(self, community: Community, round_: Round) -> None:
-        for reason, count in round_.left_over_counts().items():
-            self._metrics.left_over.labels(community.community, reason).set(count)
+        left_over = Counter(round_.left_over.values())
+        for reason in LeftOver:
+            self._metrics.left_over.labels(community.community, reason).set(left_over[reason])
         if round_.upper_bound > 0:
             self._metrics.quality.labels(community.community).set(round_.weight / round_.upper_bound)
 
@@ -177,7 +187,7 @@ class RoundRunner:
         self._metrics.rounds.labels("committed").inc()
         for suggestion in standing:
             self._metrics.suggestions.labels(suggestion.kind).inc()
-            if suggestion.kind == "group" and suggestion.opener is None:
+            if suggestion.kind is SuggestionKind.GROUP and suggestion.opener is None:
                 self._metrics.without_opener.inc()
             for member in suggestion.members:
                 self._metrics.waited_seconds.observe((now_ms - seen.waiting_since_ms[member]) / 1000)

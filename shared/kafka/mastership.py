@@ -115,7 +115,7 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
         self._consumer: Callable[[], object] = lambda: None
         self._joined = False
         self.changed = asyncio.Event()
-        """Set whenever a state has changed: whoever reconciles waits for it, and clears it."""
+        """Set at the next change, and then replaced: take it, do what there is to do, then wait for it."""
 
     def attach(self, consumer: Callable[[], object]) -> None:
         """Tell how to reach the consumer, once there is one."""
@@ -167,6 +167,11 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
             raise MastershipLost(f"partition {partition.number} is taken anew after a failed transaction") from error
         self._metrics.transactions.labels("committed").inc()
 
+    def tell(self) -> None:
+        """Wake whoever waits for `changed`."""
+        told, self.changed = self.changed, asyncio.Event()
+        told.set()
+
     # What the batch subscription calls
 
     def on_received(self) -> None:
@@ -188,7 +193,7 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
                     bad.append((record, str(problem)))
             partition.applied[record.topic] = record.offset + 1
         self._arrival.applied = self._arrival.received
-        self.changed.set()
+        self.tell()
         return bad
 
     # What the consumer group calls
@@ -213,7 +218,7 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
             self._forget_old_states()
             await self._take(numbers)
             self._joined = True
-            self.changed.set()
+            self.tell()
         except Exception as error:
             # aiokafka would log it and go on without fencing: that must never be.
             self._lifeline.fail(error)
@@ -297,7 +302,7 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
             del self._partitions[partition.number]
             self._kept[partition.number] = partition
             await self._take([partition.number])
-            self.changed.set()
+            self.tell()
 
     def _forget_old_states(self) -> None:
         oldest_ms = self._clock() - self._settings.state_retained_seconds * 1000
