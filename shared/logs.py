@@ -47,7 +47,7 @@ def configure_logs(service: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("aiokafka", "uvicorn.access", "httpx", "faststream", "httpcore", "numba"):
+    for chatty in ("aiokafka", "uvicorn.access", "httpx", "faststream", "broker", "httpcore", "numba"):
         logging.getLogger(chatty).setLevel("WARNING")
 
 

@@ -12,7 +12,7 @@ class Record(BaseModel):
     newer one wrote during a rolling update.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     community: str
     """Which community it belongs to: decides the partition (`shared.topics.partition_of`)."""

@@ -17,7 +17,7 @@ class SuggestionKind(StrEnum):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Anchor(_Part):
@@ -64,7 +64,7 @@ class Suggestion(Record):
     kind: SuggestionKind
     members: tuple[str, ...]
     """Sorted; two for a pair, three to six for a group."""
-    opener: str | None
+    opener: str | None = None
     """The member who said that they are happy to go first; the notifier invites them, alone, to do so."""
     anchor: Anchor
     shared_interests: tuple[str, ...]

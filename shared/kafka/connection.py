@@ -45,7 +45,7 @@ def new_broker(settings: KafkaSettings, client_id: str, registry: CollectorRegis
         request_timeout_ms=settings.request_timeout_ms,
         security=_faststream_security(settings),
         middlewares=[KafkaPrometheusMiddleware(registry=registry, app_name=client_id)],
-        logger=logging.getLogger("faststream"),
+        logger=logging.getLogger("broker"),
         allow_auto_create_topics=False,
         acks="all",
         enable_idempotence=True,
