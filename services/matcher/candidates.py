@@ -9,7 +9,7 @@ members, and nobody is cut off from the next street by a border.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from services.matcher.interests import InterestArrays, InterestSpace, alike, spr
 from services.matcher.nearby import Grid, Index, everybody, grid_over, index_of, read_outwards, window
 from services.matcher.policy import Policy
 from services.matcher.rules import may_meet
-from services.matcher.score import ScoreRule, distance_km, score_pairs, weight_of, worth
-from services.matcher.snapshot import LOOKS_FOR_PAIR, AgeRule, Barred, Ints, Snapshot
+from services.matcher.score import ScoreRule, at_most_beside_interests, distance_km, score_pairs, weight_of, worth
+from services.matcher.snapshot import LOOKS_FOR_PAIR, AgeRule, Barred, Ints, Lists, Snapshot
 
 _QUERIES_A_TASK = 4_096
 
@@ -45,22 +45,22 @@ def best_candidates(
     ndarray of int32, shape (rows, candidates_per_member)
         Best first; -1 where there are fewer.
     """
-    members = snapshot.members
-    asking = np.arange(len(members), dtype=np.int32) if rows is None else rows
-    found = np.full((len(asking), policy.candidates_per_member), -1, np.int32)
     words = len(space.holders)
-    grid = grid_over(members, words)
-    holders = index_of(grid, snapshot.interests, words)
-    everyone = everybody(grid)
-    # Neighbours in the city are asked one after the other: they read the same cells.
-    order = np.argsort(grid.cell[asking], kind="stable")
-    tasks = [order[first : first + _QUERIES_A_TASK] for first in range(0, len(order), _QUERIES_A_TASK)]
+    by_id = grid_over(snapshot.members, words)
+    # Neighbours in the city are laid side by side and asked one after the other: what one reads, the
+    # next one reads again. Memory that is not in the cache is most of the cost.
+    order = np.argsort(by_id.cell, kind="stable").astype(np.int32)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    city = _City.of(snapshot, space, by_id, order, place)
+    asking = np.arange(len(order), dtype=np.int32) if rows is None else np.sort(place[rows])
+    found = np.full((len(order), policy.candidates_per_member), -1, np.int32)
+    tasks = [asking[first : first + _QUERIES_A_TASK] for first in range(0, len(asking), _QUERIES_A_TASK)]
 
-    def look(task: NDArray[np.intp]) -> None:
+    def look(task: Ints) -> None:
         found[task] = _best(
-            asking[task], members, space.arrays, space.holders, snapshot.barred, snapshot.age_rule, grid, holders,
-            everyone, looking_for, ScoreRule.of(policy), policy.candidates_per_member, policy.scanned_members_max,
-            policy.postings_read_max, policy.nearest_read_max,
+            task, city, looking_for, ScoreRule.of(policy), policy.candidates_per_member,
+            policy.scanned_members_max, policy.postings_read_max, policy.nearest_read_max,
         )  # fmt: skip
 
     if len(tasks) < 2 or policy.threads < 2:
@@ -70,7 +70,8 @@ def best_candidates(
         with ThreadPoolExecutor(policy.threads, "candidates") as pool:
             for _ in pool.map(look, tasks):
                 pass
-    return found
+    named = np.where(found >= 0, order[found], np.int32(-1))[place]
+    return named if rows is None else named[rows]
 
 
 def compatibility(snapshot: Snapshot, space: InterestSpace, policy: Policy) -> CompatibilityGraph:
@@ -91,17 +92,49 @@ def as_pairs(rows: Ints, found: Ints) -> NDArray[np.int64]:
     return np.stack(np.divmod(np.unique(np.minimum(one, other) * span + np.maximum(one, other)), span), axis=1)
 
 
+class _City(NamedTuple):
+    """What candidates are sought in: the members in the order of their cells."""
+
+    members: NDArray[Any]
+    space: InterestArrays
+    holders: NDArray[np.int64]
+    barred: Barred
+    age_rule: AgeRule
+    grid: Grid
+    by_interest: Index
+    everyone: Index
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, space: InterestSpace, grid: Grid, order: Ints, place: Ints) -> _City:
+        grid = grid._replace(cell=grid.cell[order])
+        start, picked = _gathered(space.arrays.start, order)
+        lists = Lists(start, space.arrays.item[picked])
+        barred_start, barred_picked = _gathered(snapshot.barred.start, order)
+        barred = Barred(barred_start, place[snapshot.barred.other[barred_picked]], snapshot.barred.why[barred_picked])
+        return cls(
+            snapshot.members[order],
+            space.arrays._replace(start=start, item=lists.item, weight=space.arrays.weight[picked]),
+            space.holders,
+            barred.sorted(),
+            snapshot.age_rule,
+            grid,
+            index_of(grid, lists, len(space.holders)),
+            everybody(grid),
+        )
+
+
+def _gathered(start: NDArray[np.int64], order: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where rows start when they are laid out in another order, and where each entry comes from."""
+    length = np.diff(start)[order]
+    new = np.zeros(len(start), np.int64)
+    np.cumsum(length, out=new[1:])
+    return new, np.arange(new[-1]) + np.repeat(start[:-1][order] - new[:-1], length)
+
+
 @compiled
 def _best(
     asking: Ints,
-    members: NDArray[Any],
-    space: InterestArrays,
-    holders: NDArray[np.int64],
-    barred: Barred,
-    age_rule: AgeRule,
-    grid: Grid,
-    index: Index,
-    everyone: Index,
+    city: _City,
     looking_for: int,
     rule: ScoreRule,
     wanted: int,
@@ -109,10 +142,11 @@ def _best(
     postings_max: int,
     nearest_max: int,
 ) -> Ints:
+    members, space, grid, everyone = city.members, city.space, city.grid, city.everyone
     found = np.full((len(asking), wanted), -1, np.int32)
     weights = np.zeros(wanted, np.int64)
-    reading = np.zeros(len(holders))
-    own = np.zeros(len(holders), np.bool_)
+    reading = np.zeros(len(city.holders))
+    own = np.zeros(len(city.holders), np.bool_)
     seen = np.full(len(members), -1, np.int32)
     others = np.empty(max(scanned_max, postings_max, nearest_max), np.int32)
     for query in range(len(asking)):
@@ -134,7 +168,7 @@ def _best(
             crowd += everyone.start[line + right + 1] - everyone.start[line + left]
         # Sources, each read into `others`: everybody around; or one interest after the other, the
         # rarest first, and then, for who need not share one, the nearest.
-        rarest = np.argsort(holders[space.item[first:last]], kind="mergesort")
+        rarest = np.argsort(city.holders[space.item[first:last]], kind="mergesort")
         budget = postings_max
         for source in range(last - first + 1):
             if crowd <= scanned_max:
@@ -143,7 +177,7 @@ def _best(
                 # Each interest may read its part of what is left, so that a popular one cannot eat all.
                 part = max(1, budget // (last - first - source))
                 word = space.item[first + rarest[source]]
-                read = read_outwards(grid, index, word, me, reach, part, others)
+                read = read_outwards(grid, city.by_interest, word, me, reach, part, others)
                 budget -= read
             elif not members[me].needs_shared_interest:
                 read = read_outwards(grid, everyone, 0, me, reach, nearest_max, others)
@@ -165,9 +199,14 @@ def _best(
                         shared |= own[item]
                     if not shared:
                         continue
-                if not may_meet(members, me, you, barred, age_rule):
+                if not may_meet(members, me, you, city.barred, city.age_rule):
                     continue
-                _, _, total = worth(members, me, you, alike(space, you, reading), rule)
+                liked = alike(space, you, reading)
+                if count == wanted:
+                    at_best = rule.interests * liked + at_most_beside_interests(members, me, you, apart, rule)
+                    if weight_of(members, me, you, at_best, rule) < weights[wanted - 1]:
+                        continue
+                _, _, total = worth(members, me, you, liked, rule)
                 weight = weight_of(members, me, you, total, rule)
                 if count == wanted and (
                     weight < weights[wanted - 1] or (weight == weights[wanted - 1] and you > found[query, wanted - 1])

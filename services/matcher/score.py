@@ -76,11 +76,11 @@ def distance_km(members: NDArray[Any], a: int, b: int) -> float:
 
 @compiled
 def bits_in(mask: int) -> int:
-    count = 0
-    while mask:
-        mask &= mask - 1
-        count += 1
-    return count
+    """How many bits are set in a mask of 0 or more: added up in pairs, fours, bytes, and the whole."""
+    mask -= mask >> 1 & 0x5555555555555555
+    mask = (mask & 0x3333333333333333) + (mask >> 2 & 0x3333333333333333)
+    mask = mask + (mask >> 4) & 0x0F0F0F0F0F0F0F0F
+    return (mask * 0x0101010101010101) >> 56
 
 
 @compiled
@@ -115,6 +115,14 @@ def worth(members: NDArray[Any], a: int, b: int, interests: float, rule: ScoreRu
     total_b = rule.openness * openness_b + rule.practical * practical_b
     total = rule.interests * interests + min(total_a, total_b)
     return min(openness_a, openness_b), min(practical_a, practical_b), min(1.0, total)
+
+
+@compiled
+def at_most_beside_interests(members: NDArray[Any], a: int, b: int, apart_km: float, rule: ScoreRule) -> float:
+    """What a pair's total cannot exceed beside its interests, for a search to pass over most at little cost."""
+    near = max(0.0, 1.0 - apart_km / min(members[a].reach, members[b].reach))
+    first = max(members[a].goes_first, members[b].goes_first) - 1
+    return rule.openness * (0.6 + 0.1 * first) + rule.practical * (0.4 + 0.6 * near) + 1e-9  # type: ignore[no-any-return]
 
 
 @compiled

@@ -72,6 +72,12 @@ class Barred(NamedTuple):
     other: Ints
     why: NDArray[np.uint8]
 
+    def sorted(self) -> Barred:
+        """The same with each row sorted, for rows that were renumbered."""
+        row = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+        order = np.lexsort((self.other, row))
+        return Barred(self.start, self.other[order], self.why[order])
+
 
 class AgeRule(NamedTuple):
     """Years of birth may differ by `gap_years_max`, and by a year more for every ten that the older is past 40.
@@ -231,8 +237,9 @@ def _records(
     members["languages"] = _language_masks([p.languages for p in people])
     masks = {available: mask_of(available) for available in {p.available for p in people}}
     members["slots"] = [masks[p.available] for p in people]
-    for name in ("shares", "listens", "goes_first", "depth"):
-        members[name] = [getattr(p.openness, name) for p in people]
+    openness = [(o.shares, o.listens, o.goes_first, o.depth) for o in (p.openness for p in people)]
+    rated = np.array(openness, np.int8).reshape(-1, 4)
+    members["shares"], members["listens"], members["goes_first"], members["depth"] = rated.T
     wishes = {"friend": LOOKS_FOR_PAIR, "group": LOOKS_FOR_GROUP}
     looked_for = {p.looking_for for p in people}
     looks = {wanted: sum(bit for wish, bit in wishes.items() if wish in wanted) for wanted in looked_for}

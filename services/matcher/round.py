@@ -1,0 +1,223 @@
+"""A round: everybody who is free, looked at together, and the pairs and groups that come of it.
+
+A pure function of a snapshot, a policy and a seed: the same in, the same out, bit for
+bit, in whatever order profiles were read. `propose` searches, `Round.suggestions` writes
+down, `check` is called before anything is committed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.matcher.candidates import compatibility
+from services.matcher.graph import CompatibilityGraph
+from services.matcher.grouping import Group, group, seat_those_left
+from services.matcher.interests import InterestSpace
+from services.matcher.leftover import LeftOver, why_left_over
+from services.matcher.pairing import Pairing, pair
+from services.matcher.policy import Policy
+from services.matcher.postconditions import RoundInvariantError, check_suggestions
+from services.matcher.reasons import Match, choose_opener, pair_anchor, suggestions_of
+from services.matcher.snapshot import Ints, Snapshot
+from shared.community import Community
+from shared.contracts import Openness, Profile, RoundReference, Suggestion, SuggestionKind
+from shared.slots import SLOTS
+
+__all__ = ["ENGINE", "LeftOver", "Match", "Round", "RoundCounts", "RoundInvariantError", "check", "propose", "warm_up"]
+
+ENGINE = "first/1"
+"""Name and version of the engine, as it stands in every suggestion's round reference."""
+
+
+@dataclass(frozen=True)
+class RoundCounts:
+    """What a round did, for metrics."""
+
+    members: int
+    edges: int
+    """Of the compatibility graph of those who look for a friend."""
+    pairs: int
+    groups: int
+    members_in_pairs: int
+    members_in_groups: int
+    groups_without_opener: int
+    openers: int
+    """Members who are happy to go first and rested."""
+    left_over: int
+    waited_rounds_max: int
+    """Of those left over: what to keep an eye on."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round proposes, and what it could not do."""
+
+    snapshot: Snapshot
+    policy: Policy
+    seed: int
+    space: InterestSpace
+    graph: CompatibilityGraph
+    """Of those who look for a friend: rows of the snapshot are its nodes."""
+    matches: tuple[Match, ...]
+    """Disjoint, sorted by their members."""
+    left_over: Mapping[str, LeftOver]
+    """Why not, for every member who is in no match."""
+    weight: int
+    """Of the pairing, before any pair was made a trio."""
+    upper_bound: int
+    """No pairing of those whom groups left weighs more."""
+    counts: RoundCounts
+
+    def suggestions(self, community: Community, *, now_ms: int, reference: RoundReference) -> tuple[Suggestion, ...]:
+        """The records of this round, in the order of `matches`."""
+        return suggestions_of(
+            self.matches,
+            self.snapshot,
+            self.space,
+            self.policy,
+            community=community,
+            now_ms=now_ms,
+            reference=reference,
+        )
+
+
+def propose(snapshot: Snapshot, policy: Policy, *, seed: int = 0) -> Round:
+    """Find pairs and groups for the members of a snapshot, each in at most one.
+
+    Groups come first, since they are harder to bring about; a member who looks for both goes to one
+    only where it is worth nearly what their best pair would be (`Policy.group_worth_percent`).
+    Those who look for a friend and are left are paired for the greatest weight; whoever remains
+    and looks for a group may take a free seat, or make a pair a trio.
+
+    Takes time about linear in the members; holds the interpreter's lock only in parts (see
+    `pairing.pair`), so call it in a thread. `seed` decides between equals.
+    """
+    space = InterestSpace.of(snapshot.interests, len(snapshot.interest_words))
+    graph = compatibility(snapshot, space, policy)
+    groups = group(graph, snapshot, policy, seed=seed, space=space)
+    pairing = _pair_the_rest(graph, groups, policy, seed)
+    groups, mate = seat_those_left(groups, pairing.mate, snapshot, policy, space=space)
+
+    can_open = snapshot.openers(policy.goes_first_min, policy.opener_load_max)
+    matches = _matches(groups, mate, snapshot, space, can_open)
+    left = np.ones(snapshot.size, np.bool_)
+    left[[row for match in matches for row in match.members]] = False
+    rows = np.flatnonzero(left).astype(np.int32)
+    why = why_left_over(snapshot, rows, policy)
+    return Round(
+        snapshot=snapshot,
+        policy=policy,
+        seed=seed,
+        space=space,
+        graph=graph,
+        matches=matches,
+        left_over=MappingProxyType({snapshot.ids[row]: reason for row, reason in zip(rows.tolist(), why, strict=True)}),
+        weight=pairing.weight,
+        upper_bound=pairing.upper_bound,
+        counts=_counts(snapshot, graph, matches, rows, can_open),
+    )
+
+
+def check(round_or_suggestions: Round | Sequence[Suggestion], snapshot: Snapshot, policy: Policy | None = None) -> None:
+    """Raise `RoundInvariantError` unless a round, or the suggestions made of it, may be committed.
+
+    Give the policy that the round was proposed with; a `Round` brings its own.
+    """
+    if isinstance(round_or_suggestions, Round):
+        found = round_or_suggestions
+        nobody = RoundReference(round="", seed=found.seed, engine=ENGINE, offsets={})
+        records = found.suggestions(snapshot.community, now_ms=snapshot.now_ms, reference=nobody)
+        in_matches = {row for match in found.matches for row in match.members}
+        if {snapshot.ids[row] for row in in_matches} ^ set(snapshot.ids) != set(found.left_over):
+            raise RoundInvariantError("every member must be in a match or be told why not")
+        check_suggestions(records, snapshot, found.policy)
+    else:
+        check_suggestions(round_or_suggestions, snapshot, policy or Policy())
+
+
+def warm_up() -> None:
+    """Compile everything a round needs on a made-up community, so that the first real round is quick."""
+    community = Community(
+        community="warm-up", name="Warm-up", time_zone="UTC", latitude=0, longitude=0, country="GB",
+        sender="nobody@example.org", sender_name="Nobody", agreement=(),
+    )  # fmt: skip
+    people = [
+        Profile(
+            community="warm-up", member=f"m_{number:02d}", partner="", birth_year=1990, languages=("en",), place="",
+            latitude=0, longitude=0, travel_km=5, interests=("a", "b") if number % 2 else ("a",), life_topics=(),
+            openness=Openness(shares=3, listens=3, goes_first=5 if number % 5 == 0 else 1, depth=3),
+            available=SLOTS, looking_for=("friend",) if number % 3 else ("friend", "group"), accepted_at_ms=0,
+        )
+        for number in range(21)
+    ]  # fmt: skip
+    snapshot = Snapshot.of(community, people, now_ms=1_700_000_000_000, waited_rounds={}, opener_load={})
+    for policy in (Policy(), Policy(exact_component_members_max=0)):
+        found = propose(snapshot, policy)
+        check(found, snapshot)
+        why_left_over(snapshot, np.arange(snapshot.size, dtype=np.int32), policy)
+        mate = np.full(snapshot.size, -1, np.int32)
+        mate[[0, 3]] = 3, 0  # a pair who both look for a group too, and somebody left to join them
+        seat_those_left((), mate, snapshot, policy, space=found.space)
+
+
+def _pair_the_rest(graph: CompatibilityGraph, groups: tuple[Group, ...], policy: Policy, seed: int) -> Pairing:
+    """Pair those whom no group took."""
+    taken = np.zeros(len(graph.start) - 1, np.bool_)
+    taken[[row for each in groups for row in each.members]] = True
+    one, other, weight = graph.edge_arrays
+    free = ~(taken[one] | taken[other])
+    return pair(
+        CompatibilityGraph.from_edges(len(taken), one[free], other[free], weight[free]),
+        seed=seed,
+        exact_component_members_max=policy.exact_component_members_max,
+        improvement_rounds_max=policy.improvement_rounds_max,
+    )
+
+
+def _matches(
+    groups: tuple[Group, ...], mate: Ints, snapshot: Snapshot, space: InterestSpace, can_open: NDArray[np.bool_]
+) -> tuple[Match, ...]:
+    matches = [
+        Match(
+            each.members,
+            SuggestionKind.GROUP,
+            choose_opener(snapshot, can_open, each.members),
+            each.anchor_kind,
+            each.anchor,
+        )
+        for each in groups
+    ]
+    for one in np.flatnonzero(mate > np.arange(len(mate))).tolist():
+        rows = (one, int(mate[one]))
+        opener = choose_opener(snapshot, can_open, rows)
+        matches.append(Match(rows, SuggestionKind.PAIR, opener, *pair_anchor(snapshot, space.holders, rows)))
+    return tuple(sorted(matches, key=lambda match: match.members))
+
+
+def _counts(
+    snapshot: Snapshot,
+    graph: CompatibilityGraph,
+    matches: tuple[Match, ...],
+    left: Ints,
+    can_open: NDArray[np.bool_],
+) -> RoundCounts:
+    number = Counter(match.kind for match in matches)
+    in_groups = sum(len(match.members) for match in matches if match.kind is SuggestionKind.GROUP)
+    return RoundCounts(
+        members=snapshot.size,
+        edges=graph.number_of_edges(),
+        pairs=number[SuggestionKind.PAIR],
+        groups=number[SuggestionKind.GROUP],
+        members_in_pairs=2 * number[SuggestionKind.PAIR],
+        members_in_groups=in_groups,
+        groups_without_opener=sum(m.kind is SuggestionKind.GROUP and m.opener is None for m in matches),
+        openers=int(can_open.sum()),
+        left_over=len(left),
+        waited_rounds_max=int(snapshot.members["waited_rounds"][left].max(initial=0)),
+    )
