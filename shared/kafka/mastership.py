@@ -200,16 +200,7 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Begin nothing any more. What is on its way either commits before the next master fences it, or never."""
-        now_ms = self._clock()
-        for partition in self._partitions.values():
-            partition.released = True
-            partition.revoked_at_ms = now_ms
-            self._kept[partition.number] = partition
-            log.info("partition_released", partition=partition.number, at_ms=now_ms)
-        released = list(self._partitions.values())
-        self._partitions = {}
-        self._metrics.mastered.set(0)
-        await _all(producer.stop() for partition in released for producer in partition.producers.values())
+        await self._release_all()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Fence, then find out how much there is to read, then read."""
@@ -285,6 +276,20 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
         # position() is a coroutine that may wait; has_valid_position is what it would wait for.
         return place is not None and place.has_valid_position and place.position >= end
 
+    async def _release_all(self) -> None:
+        now_ms = self._clock()
+        released = list(self._partitions.values())
+        for partition in released:
+            if not partition.released:
+                log.info("partition_released", partition=partition.number, at_ms=now_ms)
+            partition.released = True
+            partition.revoked_at_ms = now_ms
+            self._kept[partition.number] = partition
+        self._partitions = {}
+        self._metrics.mastered.set(0)
+        self.tell()
+        await _all(producer.stop() for partition in released for producer in partition.producers.values())
+
     def _let_go(self, partition: MasteredPartition[S]) -> None:
         """Not master any more, though the group has not said so: take it anew, unless the group says so soon."""
         if partition.released:
@@ -310,9 +315,7 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
 
     async def stop(self) -> None:
         """Let go of everything, at shut-down."""
-        for partition in self._partitions.values():
-            partition.released = True
-        await _all(p.stop() for partition in self._partitions.values() for p in partition.producers.values())
+        await self._release_all()
 
 
 async def _all(steps: Iterable[Awaitable[None]]) -> None:

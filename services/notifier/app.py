@@ -1,0 +1,211 @@
+"""Puts the notifier together: states, clerks, the mail server, the pages, and what operators see."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+from aiokafka import AIOKafkaProducer
+from fastapi import FastAPI
+
+from services.notifier.clerk import INTRODUCTIONS_ROLE, LEDGER_ROLE, Clerk, KafkaLedger
+from services.notifier.gate import may_send
+from services.notifier.links import Links
+from services.notifier.pages import pages_router
+from services.notifier.relay import MailpitLookup, NoLookup, RelayLookup
+from services.notifier.render import Renderer
+from services.notifier.sender import Sender, SendingBounds, Transport
+from services.notifier.settings import NotifierSettings
+from services.notifier.smtp import SmtpServer, SmtpTransport
+from services.notifier.state import PartitionState
+from services.notifier.wording import load_words
+from shared import topics
+from shared.asyncapi import asyncapi_router
+from shared.clock import Clock, system_clock
+from shared.contracts import Choice, IntroductionState, Preference
+from shared.health import health_router
+from shared.kafka.admin import ensure_topics
+from shared.kafka.batches import BatchSubscription
+from shared.kafka.codec import MODELS
+from shared.kafka.connection import new_broker, new_producer
+from shared.kafka.mastership import MasteredPartition, Mastership
+from shared.kafka.publishing import outgoing, publish
+from shared.lifeline import Lifeline
+from shared.logs import logger
+from shared.metrics import NotifierMetrics, PlumbingMetrics, new_registry
+from shared.settings import KafkaSettings
+
+log = logger(__name__)
+
+READS = (
+    topics.CONTACTS,
+    topics.PARTNER_REQUESTS,
+    topics.SUGGESTIONS,
+    topics.INTRODUCTIONS,
+    topics.CHOICES,
+    topics.PREFERENCES,
+    topics.OUTBOX,
+    topics.DELIVERIES,
+)
+WRITES = (topics.INTRODUCTIONS, topics.CHOICES, topics.PREFERENCES, topics.OUTBOX, topics.DELIVERIES)
+_LOOK_FOR_PARTITIONS_SECONDS = 0.1
+
+
+def build_app(
+    settings: NotifierSettings,
+    kafka: KafkaSettings,
+    lifeline: Lifeline,
+    *,
+    transport: Transport | None = None,
+    clock: Clock = system_clock,
+    draws: random.Random | None = None,
+) -> FastAPI:
+    """The whole service as one web application: members reach its pages, operators the rest.
+
+    `transport` stands in for the mail server in tests. Raises `CommunityFileError` or
+    `WordsError` if the communities or the words cannot be used.
+    """
+    communities = settings.communities()
+    secret = settings.link_secret.get_secret_value()
+    links = Links(secret, str(settings.public_url).rstrip("/"))
+    words = load_words(settings.words_dir)
+    renderer = Renderer(words, communities, links, secret)
+    registry = new_registry()
+    metrics = NotifierMetrics(registry)
+    plumbing = PlumbingMetrics(registry)
+    mastership: Mastership[PartitionState] = Mastership(
+        topics=READS,
+        roles=[INTRODUCTIONS_ROLE, LEDGER_ROLE],
+        new_state=lambda: PartitionState(contact_grace_ms=int(settings.contact_grace_seconds * 1000)),
+        settings=kafka,
+        metrics=plumbing,
+        lifeline=lifeline,
+        clock=clock,
+    )
+    # Choices are written by whichever instance a member's click reaches, master or not.
+    producer: AIOKafkaProducer | None = None
+
+    async def record(choice: Choice | Preference) -> None:
+        assert producer is not None, "pages are only served while the producer runs"
+        topic = topics.CHOICES if isinstance(choice, Choice) else topics.PREFERENCES
+        await publish(producer, [outgoing(topic, choice)], partitions=kafka.partitions)
+        metrics.choices.labels(choice.kind).inc()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        nonlocal producer
+        await ensure_topics(kafka)
+        producer = new_producer(kafka, client_id="notifier")
+        await producer.start()
+        broker = new_broker(kafka, "notifier", registry)
+        subscription = BatchSubscription(
+            broker,
+            READS,
+            group_id="notifier",
+            handle=mastership.on_batch,
+            dead_letter_producer=producer,
+            settings=kafka,
+            metrics=plumbing,
+            lifeline=lifeline,
+            listener=mastership,
+            on_received=mastership.on_received,
+        )
+        mastership.attach(lambda: subscription.consumer)
+        async with httpx.AsyncClient() as client:
+            mail = transport or SmtpTransport(_smtp_server(settings))
+
+            def new_clerk(partition: MasteredPartition[PartitionState]) -> Clerk:
+                sender = Sender(
+                    mail,
+                    _lookup(settings, client),
+                    KafkaLedger(mastership, partition, metrics),
+                    renderer,
+                    may_send,
+                    clock,
+                    draws or random.Random(),
+                    _bounds(settings),
+                )
+                return Clerk(mastership, partition, sender, communities, settings, metrics, clock)
+
+            await broker.start()
+            office = lifeline.watch(asyncio.create_task(_keep_clerks(mastership, new_clerk)))
+            log.info("notifier_started", communities=len(communities))
+            try:
+                yield
+            finally:
+                office.cancel()
+                with suppress(asyncio.CancelledError):
+                    await office
+                await mastership.stop()
+                await broker.stop()
+                await producer.stop()
+                if isinstance(mail, SmtpTransport):
+                    await mail.close()
+
+    def not_ready_because() -> str | None:
+        return None if mastership.is_ready and lifeline.reason is None else "restoring its communities from the topics"
+
+    def refresh() -> None:
+        masters = mastership.masters()
+        for state in IntroductionState:
+            open_now = sum(partition.state.introduction_counts.get(state, 0) for partition in masters)
+            metrics.introductions.labels(state).set(open_now)
+        metrics.unsent.set(sum(partition.state.unsent_count for partition in masters))
+        for topic, number, lag in mastership.lags():
+            plumbing.lag.labels(topic, number).set(lag)
+
+    app = FastAPI(title="London Connection: notifier", version="1", lifespan=lifespan)
+    app.include_router(pages_router(links, record, communities, words, clock))
+    app.include_router(health_router(registry, not_ready_because, refresh))
+    app.include_router(
+        asyncapi_router(
+            "notifier",
+            receives={topic: MODELS[topic.name] for topic in READS},
+            sends={topic: MODELS[topic.name] for topic in WRITES},
+        )
+    )
+    return app
+
+
+async def _keep_clerks(
+    mastership: Mastership[PartitionState], new_clerk: Callable[[MasteredPartition[PartitionState]], Clerk]
+) -> None:
+    """A clerk for every partition that we become master of, until it goes to somebody else."""
+    async with asyncio.TaskGroup() as clerks:
+        at_work: dict[MasteredPartition[PartitionState], asyncio.Task[None]] = {}
+        while True:
+            for partition in mastership.masters():
+                if partition not in at_work:
+                    at_work[partition] = clerks.create_task(new_clerk(partition).work())
+            at_work = {partition: task for partition, task in at_work.items() if not task.done()}
+            await asyncio.sleep(_LOOK_FOR_PARTITIONS_SECONDS)
+
+
+def _smtp_server(settings: NotifierSettings) -> SmtpServer:
+    return SmtpServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        start_tls=settings.smtp_starttls,
+        username=settings.smtp_username,
+        password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+        connections_max=settings.smtp_connections_max,
+        timeout_seconds=settings.smtp_timeout_seconds,
+    )
+
+
+def _lookup(settings: NotifierSettings, client: httpx.AsyncClient) -> RelayLookup:
+    return (
+        MailpitLookup(str(settings.relay_lookup_url).rstrip("/"), client) if settings.relay_lookup_url else NoLookup()
+    )
+
+
+def _bounds(settings: NotifierSettings) -> SendingBounds:
+    return SendingBounds(
+        attempts_max=settings.attempts_max,
+        backoff_first_ms=int(settings.backoff_first_seconds * 1000),
+        backoff_max_ms=int(settings.backoff_max_seconds * 1000),
+        concurrent_max=settings.smtp_connections_max,
+    )
