@@ -30,16 +30,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
-import uvicorn
 from aiosmtpd.smtp import SMTP
 from fastapi import FastAPI, HTTPException, Query
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from demo.mailbox import Bounds, Mailbox, Stored, detail, html_of, summary
+from demo.web import HOST, web_serving
 from shared.clock import Clock, system_clock
 
 SMTP_PORT, HTTP_PORT = 8025, 8026
-_HOST = "127.0.0.1"
 _PAGE_LIMIT_MAX = 1_000
 _MESSAGE_BYTES_MAX = 1024 * 1024
 _READ_BYTES = 64 * 1024
@@ -161,30 +160,9 @@ async def serving(
         if a port is taken.
     """
     loop = asyncio.get_running_loop()
-    smtp = await loop.create_server(lambda: Inbox(mailbox, clock, loop), _HOST, smtp_port)
-    web = _Web(uvicorn.Config(build_app(mailbox), host=_HOST, port=http_port, log_level="warning", access_log=False))
-    async with smtp:
-        task = asyncio.create_task(web.serve())
-        try:
-            await web.wait_started(task)
-            yield smtp.sockets[0].getsockname()[1], web.servers[0].sockets[0].getsockname()[1]
-        finally:
-            web.should_exit = True
-            await task
-
-
-class _Web(uvicorn.Server):
-    """A uvicorn that leaves signals to us."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
-
-    async def wait_started(self, task: asyncio.Task[None]) -> None:
-        while not self.started:
-            if task.done():
-                raise OSError("the inbox's HTTP port could not be opened; give another one with --http-port")
-            await asyncio.sleep(0.01)
+    smtp = await loop.create_server(lambda: Inbox(mailbox, clock, loop), HOST, smtp_port)
+    async with smtp, web_serving(build_app(mailbox), http_port) as web_port:
+        yield smtp.sockets[0].getsockname()[1], web_port
 
 
 async def main(smtp_port: int, http_port: int, bounds: Bounds, *, announce: Callable[[str], None] = print) -> None:
@@ -193,7 +171,7 @@ async def main(smtp_port: int, http_port: int, bounds: Bounds, *, announce: Call
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with serving(Mailbox(bounds), smtp_port=smtp_port, http_port=http_port) as (smtp, http):
-        announce(f"inbox: smtp://{_HOST}:{smtp} http://{_HOST}:{http}")
+        announce(f"inbox: smtp://{HOST}:{smtp} http://{HOST}:{http}")
         await ended.wait()
 
 
