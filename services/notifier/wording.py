@@ -1,0 +1,221 @@
+"""Every sentence that a member reads lies in files, one folder a locale: this reads and checks them once.
+
+    words/en-GB/phrases.yaml        subjects, slots, dates, numbers
+               /prompts.yaml        the conversation ladder
+               /invitation.mjml     an email's HTML (MJML, with Jinja2 inside), and
+               /invitation.txt      its text
+               /page.html, *.html   the pages that links lead to
+
+MJML is compiled when the files are read, Jinja2 when an email is written. A mistake in a
+file is found at start, and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeVar, get_args
+from zoneinfo import ZoneInfo
+
+import mrml
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.contracts import EmailKind
+from shared.slots import Slot
+
+Step = Literal["easy", "personal", "real", "hard", "deep"]
+"""The ladder, from the first rung up."""
+STEPS: tuple[Step, ...] = get_args(Step)
+
+DEFAULT_LOCALE = "en-GB"
+_INCLUDED = "head.mjml", "foot.mjml"
+
+
+class WordsError(ValueError):
+    """A file of words that cannot be used: says which, and what is wrong with it."""
+
+
+class _Catalogue(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Subjects(_Catalogue):
+    invitation_pair: str
+    invitation_group: str
+    introduction: str
+    closing: str
+
+
+class Previews(_Catalogue):
+    invitation: str
+    invitation_nothing_shared: str
+    introduction: str
+    closing: str
+
+
+class Phrases(_Catalogue):
+    """The short phrases that emails are put together from."""
+
+    subjects: Subjects
+    previews: Previews
+    hello_subject: str
+    numbers: dict[int, str]
+    list_and: str
+    list_comma: str
+    slots: dict[Slot, str]
+    date: str
+    weekdays: Annotated[tuple[str, ...], Field(min_length=7, max_length=7)]
+    months: Annotated[tuple[str, ...], Field(min_length=12, max_length=12)]
+    pause_days: str
+    pause_one_day: str
+    prompt_moments: dict[Step, str]
+
+    def listed(self, words: Sequence[str]) -> str:
+        """Some words as one would say them: "books, running and cooking"; empty for none."""
+        if len(words) < 2:
+            return "".join(words)
+        return self.list_comma.join(words[:-1]) + self.list_and + words[-1]
+
+    def number(self, count: int) -> str:
+        return self.numbers.get(count, str(count))
+
+    def moment(self, at_ms: int, zone: str) -> str:
+        """A point in time (milliseconds since the epoch) as people in `zone` say it."""
+        local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(zone))
+        return self.date.format(
+            weekday=self.weekdays[local.weekday()],
+            day=local.day,
+            month=self.months[local.month - 1],
+            time=f"{local:%H:%M}",
+        )
+
+    def pause(self, seconds: int) -> str:
+        """How long a pause lasts, in whole days, at least one."""
+        days = max(1, round(seconds / 86_400))
+        return self.pause_one_day if days == 1 else self.pause_days.format(days=days)
+
+
+Question = Annotated[str, Field(max_length=140, pattern=r"\?$")]
+EVERYBODY = "everybody"
+
+
+class PromptCatalogue(_Catalogue):
+    """The ladder: by step, then by theme, the questions. `everybody` is a theme that all have in common."""
+
+    themes: dict[str, tuple[str, ...]]
+    """The words by which a theme is known in an interest."""
+    steps: dict[Step, dict[str, tuple[Question, ...]]]
+
+
+class Words:
+    """The words of one locale, read and compiled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.locale = folder.name
+        self.phrases = _catalogue(folder / "phrases.yaml", Phrases)
+        missing_slots = [slot for slot in get_args(Slot) if slot not in self.phrases.slots]
+        if missing_slots:
+            raise WordsError(f"{self.locale}/phrases.yaml: slots: {', '.join(missing_slots)} missing")
+        self.prompts = _catalogue(folder / "prompts.yaml", PromptCatalogue)
+        _check_prompts(self.prompts, self.locale)
+        self._html_environment = Environment(
+            loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined
+        )
+        # Text parts are not HTML: escaping would show. What is filled in is plain text there.
+        text_environment = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=False,  # noqa: S701
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        parts = {name: (folder / name).read_text(encoding="utf-8") for name in _INCLUDED}
+        self._html: dict[EmailKind, Template] = {}
+        self._text: dict[EmailKind, Template] = {}
+        for kind in EmailKind:
+            try:
+                compiled = _compile(folder / f"{kind}.mjml", parts)
+                self._html[kind] = self._html_environment.from_string(compiled)
+                self._text[kind] = text_environment.get_template(f"{kind}.txt")
+            except TemplateNotFound as error:
+                raise WordsError(f"{self.locale}: {error.name} is missing") from None
+            except TemplateError as error:
+                raise WordsError(f"{self.locale}/{kind}: {error}") from None
+
+    def html(self, kind: EmailKind, values: Mapping[str, object]) -> str:
+        return self._html[kind].render(values)
+
+    def text(self, kind: EmailKind, values: Mapping[str, object]) -> str:
+        return self._text[kind].render(values)
+
+    def page(self, name: str) -> Template:
+        """The template of a page, `name`.html in the folder."""
+        try:
+            return self._html_environment.get_template(f"{name}.html")
+        except TemplateError as error:
+            raise WordsError(f"{self.locale}/{name}.html: {error}") from None
+
+
+AllWords = Mapping[str, Words]
+"""Words by locale; `DEFAULT_LOCALE` is always among them."""
+
+
+def load_words(folder: Path) -> AllWords:
+    """Read every locale's folder.
+
+    Raises
+    ------
+    WordsError
+        if a file is missing or has a mistake, or the default locale is not there.
+    """
+    words = {place.name: Words(place) for place in sorted(folder.iterdir()) if place.is_dir()}
+    if DEFAULT_LOCALE not in words:
+        raise WordsError(f"{folder.name}/{DEFAULT_LOCALE} is missing: it is what every other locale falls back to")
+    return MappingProxyType(words)
+
+
+def words_for(words: AllWords, locale: str) -> Words:
+    """The words of a locale, or of the default one if it has none of its own yet."""
+    return words.get(locale) or words[DEFAULT_LOCALE]
+
+
+def _compile(file: Path, parts: dict[str, str]) -> str:
+    try:
+        options = mrml.ParserOptions(include_loader=mrml.memory_loader(parts))
+        output = mrml.to_html(file.read_text(encoding="utf-8"), options)
+    except (OSError, UnicodeDecodeError) as error:
+        raise WordsError(f"{file.parent.name}/{file.name}: {type(error).__name__}") from None
+    except Exception as error:  # mrml raises what it likes; its message names line and tag.
+        raise WordsError(f"{file.parent.name}/{file.name}: {error}") from None
+    return output if isinstance(output, str) else str(output.content)
+
+
+_C = TypeVar("_C", bound=_Catalogue)
+
+
+def _catalogue(file: Path, model: type[_C]) -> _C:
+    name = f"{file.parent.name}/{file.name}"
+    try:
+        return model.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise WordsError(f"{name}: {type(error).__name__}") from None
+    except yaml.YAMLError as error:
+        raise WordsError(f"{name} is not valid YAML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise WordsError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _check_prompts(catalogue: PromptCatalogue, locale: str) -> None:
+    for step in STEPS:
+        by_theme = catalogue.steps.get(step, {})
+        if not by_theme.get(EVERYBODY):
+            raise WordsError(f"{locale}/prompts.yaml: step {step!r} has no question for {EVERYBODY}")
+        for theme in by_theme:
+            if theme != EVERYBODY and theme not in catalogue.themes:
+                raise WordsError(f"{locale}/prompts.yaml: {theme!r} in step {step!r} is not among the themes")
