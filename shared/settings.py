@@ -33,6 +33,7 @@ class KafkaSettings(BaseSettings):
     session_timeout_ms: Annotated[int, Field(ge=6_000)] = 10_000
     """An instance that is not heard of for so long loses its partitions to the others."""
     heartbeat_interval_ms: Annotated[int, Field(ge=100)] = 1_000
+    """How often an instance tells that it is there; a tenth of the session time-out or so."""
     batch_records_max: Annotated[int, Field(ge=1, le=50_000)] = 2_000
     """Records taken from Kafka and applied at once."""
     batch_wait_ms: Annotated[int, Field(ge=1, le=5_000)] = 20
@@ -40,6 +41,7 @@ class KafkaSettings(BaseSettings):
     dead_letters_in_a_row_max: Annotated[int, Field(ge=1)] = 1_000
     """So many bad messages of one partition without a good one between stop the consumer: then it is us, not them."""
     request_timeout_ms: Annotated[int, Field(ge=1_000)] = 20_000
+    """How long an answer of the broker may take."""
     transaction_timeout_ms: Annotated[int, Field(ge=1_000)] = 20_000
     """A transaction that its writer left open is aborted after so long."""
     state_retained_seconds: Annotated[int, Field(ge=0, le=12 * 3600)] = 600
@@ -47,10 +49,15 @@ class KafkaSettings(BaseSettings):
     Far less than the time for which tombstones are kept, or an erasure could be missed."""
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """TLS and login: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """How to log in: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
     sasl_username: str | None = None
+    """Who logs in."""
     sasl_password: SecretStr | None = None
+    """The password of that user."""
     ssl_ca_file: Path | None = None
+    """The authority that signed the broker's certificate, as a PEM file; the system's own unless told."""
 
 
 class ServiceSettings(BaseSettings):
@@ -59,9 +66,13 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
     http_host: str = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 in a container."""
     http_port: Port = 8000
+    """The port to listen on."""
     communities_dir: Annotated[Path, Field(validation_alias="COMMUNITIES_DIR")] = Path("communities")
+    """The folder with a YAML file for each community."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(validation_alias="LOG_LEVEL")] = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
 
     def communities(self) -> Communities:
         """The communities of `communities_dir`; raises `CommunityFileError`."""

@@ -36,14 +36,23 @@ class NotifierSettings(ServiceSettings):
     attempts_max: Annotated[int, Field(ge=1, le=50)] = 8
     """Tries for one email, when the mail server puts it off."""
     backoff_first_seconds: Annotated[float, Field(gt=0)] = 2.0
+    """The pause before the second try; it doubles with each, and is drawn between half and all of that."""
     backoff_max_seconds: Annotated[float, Field(gt=0)] = 900.0
+    """No pause is longer."""
 
     smtp_host: Annotated[str, Field(validation_alias="SMTP_HOST")] = "127.0.0.1"
+    """The mail server that takes our emails."""
     smtp_port: Annotated[Port, Field(validation_alias="SMTP_PORT")] = 8025
+    """Its port."""
     smtp_username: Annotated[str | None, Field(validation_alias="SMTP_USERNAME")] = None
+    """Who logs in there; nobody unless told."""
     smtp_password: Annotated[SecretStr | None, Field(validation_alias="SMTP_PASSWORD")] = None
+    """The password of that user."""
     smtp_starttls: Annotated[bool, Field(validation_alias="SMTP_STARTTLS")] = False
+    """Upgrade to TLS first, and refuse to go on without."""
     smtp_connections_max: Annotated[int, Field(validation_alias="SMTP_CONNECTIONS_MAX", ge=1, le=200)] = 16
+    """Connections to it, kept and used again."""
     smtp_timeout_seconds: Annotated[float, Field(validation_alias="SMTP_TIMEOUT_SECONDS", gt=0)] = 30.0
+    """For connecting, and for each answer."""
     words_dir: Path = Path(__file__).parent / "words"
     """The sentences that members read: templates and catalogues, by locale."""
