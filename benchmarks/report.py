@@ -1,0 +1,86 @@
+"""Shows figures: a table for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.figures import Figure, Findings, Spread
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on: nothing that names the machine itself."""
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def as_json(findings: Sequence[Findings], on: dict[str, Any], *, quick: bool) -> bytes:
+    """One object with everything."""
+    return orjson.dumps(
+        {
+            "date": datetime.now(UTC).date().isoformat(),
+            "quick": quick,
+            "machine": on,
+            "benchmarks": [found.to_json() for found in findings],
+        }
+    )
+
+
+def keep(findings: Findings, on: dict[str, Any], *, quick: bool) -> None:
+    """Write one benchmark's results to `benchmarks/results/NAME.json`, as soon as they are there."""
+    RESULTS.mkdir(exist_ok=True)
+    name = f"{findings.benchmark}-quick.json" if quick else f"{findings.benchmark}.json"
+    (RESULTS / name).write_bytes(as_json([findings], on, quick=quick) + b"\n")
+
+
+def show(findings: Findings, console: Console) -> None:
+    """The table of one benchmark."""
+    table = Table(title=f"[bold]{findings.benchmark}[/bold]: {findings.what}", title_justify="left", expand=False)
+    for heading in ("figure", "ours", "bare", "ours / bare", "needed"):
+        table.add_column(heading, justify="left" if heading == "figure" else "right")
+    for figure in findings.figures:
+        table.add_row(
+            f"{figure.name} [dim]({figure.unit})[/dim]",
+            _spread(figure.ours),
+            _spread(figure.beside),
+            _share(figure),
+            "" if figure.needed is None else f"{figure.needed:.0%}",
+        )
+    console.print(table)
+    for note in findings.notes:
+        console.print(f"  [dim]· {note}[/dim]", highlight=False)
+    console.print()
+
+
+def _spread(values: Spread | None) -> str:
+    if values is None:
+        return ""
+    if len(values.values) == 1:
+        return _number(values.median)
+    return f"{_number(values.median)} [dim]({_number(values.least)}..{_number(values.most)})[/dim]"
+
+
+def _share(figure: Figure) -> str:
+    share = figure.share
+    if share is None:
+        return ""
+    colour = {True: "green", False: "red", None: "default"}[figure.is_met]
+    return f"[{colour}]{share.median:.0%}[/{colour}] [dim]({share.least:.0%}..{share.most:.0%})[/dim]"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
