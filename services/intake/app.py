@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
 from services.intake.accept import Desk
@@ -43,8 +44,10 @@ def build_app(
     registry = new_registry()
     metrics = IntakeMetrics(registry)
     plumbing = PlumbingMetrics(registry)
+    broker = new_broker(kafka, "intake", registry)
+    producer: AIOKafkaProducer | None = None
+    signups: BatchSubscription | None = None
     running = False
-    producer = None
 
     async def send(records: Sequence[Outgoing]) -> None:
         assert producer is not None, "requests are only served while the producer runs"
@@ -84,8 +87,6 @@ def build_app(
             for topic, partition, lag in group_lags(signups.consumer):
                 plumbing.lag.labels(topic, partition).set(lag)
 
-    broker = new_broker(kafka, "intake", registry)
-    signups: BatchSubscription | None = None
     app = FastAPI(
         title="London Connection: intake",
         summary="Partner apps send sign-ups, updates and leaves as CloudEvents 1.0.",
