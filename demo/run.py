@@ -78,7 +78,7 @@ def run(options: DemoOptions) -> int:
     0: with `once`, nobody was lost, nothing happened twice and somebody was introduced;
     without, it was ended by Ctrl-C or SIGTERM. 1: something went wrong, and stderr says what.
     """
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         mapping = _mapping(options)
