@@ -38,9 +38,15 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(" ", text).strip()
 
 
+def header_text(text: str) -> str:
+    """One line that does not pose as an RFC 2047 encoded word, which a mail program would decode to anything."""
+    return one_line(text).replace("=?", "= ?")
+
+
 def person(name: str, address: str) -> str:
     """A name and an address as a header shows them; the name quoted as far as it needs to be."""
-    return str(Address(one_line(name), addr_spec=address))
+    local_part, _, domain = address.rpartition("@")
+    return str(Address(header_text(name), username=local_part, domain=domain))
 
 
 def new_message(headers: Mapping[str, str], text: str, html: str, seed: str) -> EmailMessage:

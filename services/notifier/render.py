@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import quote
 
-from services.notifier.envelope import new_message, one_line, person
+from services.notifier.envelope import header_text, new_message, one_line, person
 from services.notifier.links import LinkPurpose, Links
 from services.notifier.prompts import prompts_for
 from services.notifier.sender import Letter
@@ -97,7 +97,7 @@ class Renderer:
         headers |= {
             "From": person(community.sender_name, community.sender),
             "To": person(contact.first_name, contact.email),
-            "Subject": one_line(str(values["subject"])),
+            "Subject": header_text(str(values["subject"])),
             "Date": format_datetime(datetime.fromtimestamp(now_ms // 1000, UTC)),
             "Message-ID": self.message_id(email),
             "List-Unsubscribe": f"<{values['link_unsubscribe']}>",

@@ -1,0 +1,319 @@
+"""Emails in words: blind where they must be, complete where they may, and nothing breaks out of its place."""
+
+from __future__ import annotations
+
+import email
+import re
+from collections.abc import Callable
+from email import policy
+from email.message import EmailMessage
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from notifier_samples import (
+    ANSWER_MS,
+    COMMUNITIES,
+    GROUP,
+    LONDON,
+    MEMBERS,
+    NAMES,
+    NOW,
+    PAIR,
+    contact,
+    suggestion,
+)
+
+import services.notifier
+from services.notifier.introductions import Answered, Proposed, TimePassed, advance
+from services.notifier.links import LinkPurpose, Links
+from services.notifier.prompts import prompts_for
+from services.notifier.render import CannotComposeError, Renderer
+from services.notifier.state import PartitionState
+from services.notifier.wording import STEPS, WordsError, load_words
+from shared.contracts import Anchor, ChoiceKind, Contact, Email, EmailKind, Introduction, Suggestion
+
+WORDS_DIR = Path(services.notifier.__file__).parent / "words"
+WORDS = load_words(WORDS_DIR)
+LINKS = Links("a secret of the tests", "https://london-connection.example")
+RENDERER = Renderer(WORDS, COMMUNITIES, LINKS, "another secret of the tests")
+SECRETS = "I moved here in March and I still eat lunch alone."
+ALL_CASES = [(of, kind) for of in (PAIR, GROUP) for kind in EmailKind]
+
+
+def at(of: Suggestion, kind: EmailKind) -> tuple[Introduction, list[Email]]:
+    """The introduction at the moment at which emails of `kind` are planned, and these emails."""
+    transition = advance(None, Proposed(of), community=LONDON, now_ms=NOW)
+    if kind is not EmailKind.INVITATION:
+        for member in of.members[: None if kind is EmailKind.INTRODUCTION else 1]:
+            event = Answered(member, ChoiceKind.YES)
+            transition = advance(transition.introduction, event, community=LONDON, now_ms=NOW)
+    if kind is EmailKind.CLOSING:
+        transition = advance(transition.introduction, TimePassed(), community=LONDON, now_ms=NOW + ANSWER_MS)
+    return transition.introduction, list(transition.emails)
+
+
+def contacts(change: Callable[[Contact], Contact] = lambda one: one) -> dict[str, Contact]:
+    return {member: change(contact(member, own_words=SECRETS)) for member in MEMBERS}
+
+
+def write(of: Suggestion, kind: EmailKind, place: int = 0, people: dict[str, Contact] | None = None) -> EmailMessage:
+    introduction, emails = at(of, kind)
+    people = people or contacts()
+    email = emails[place]
+    others = [people[member] for member in introduction.introduced if member != email.member]
+    return RENDERER.render(email, introduction, people[email.member], others, LONDON, NOW)
+
+
+def parts(message: EmailMessage) -> tuple[str, str]:
+    """What arrives: the text part and the HTML part, after a trip over the wire."""
+    arrived = email.message_from_bytes(message.as_bytes(), _class=EmailMessage, policy=policy.default)
+    assert isinstance(arrived, EmailMessage)
+    text, html = arrived.get_body(("plain",)), arrived.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    return text.get_content(), html.get_content()
+
+
+@pytest.mark.parametrize(("of", "kind"), ALL_CASES)
+def test_headers(of: Suggestion, kind: EmailKind) -> None:
+    message = write(of, kind)
+    assert message["From"] == "London Connection <hello@london-connection.example>"
+    assert message["Date"] == "Mon, 21 Sep 2026 14:13:20 +0000"
+    assert re.fullmatch(r"<[0-9a-f]{32}@london-connection\.example>", message["Message-ID"])
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["Auto-Submitted"] == "auto-generated"
+    raw = message.as_bytes()
+    unsubscribe = re.search(rb"^List-Unsubscribe: <https://[^>]+/u/([^>]+)>\r$", raw, re.MULTILINE)
+    assert unsubscribe is not None, "on one line: folding breaks signatures"
+    link = LINKS.read(unsubscribe[1].decode(), {LinkPurpose.UNSUBSCRIBE}, NOW + 300 * 86_400_000)
+    assert link.introduction == of.suggestion
+    assert raw == write(of, kind).as_bytes(), "the same email is the same, byte for byte"
+    assert len(raw) < 100_000
+    assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
+    assert raw.isascii()
+
+
+class Remote(HTMLParser):
+    """What a mail program would fetch by itself."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("img", "link", "script", "iframe", "object", "video", "audio", "form"):
+            self.found.append(tag)
+        self.found += [name for name, _ in attrs if name in ("src", "background", "srcset") or name.startswith("on")]
+
+
+@pytest.mark.parametrize(("of", "kind"), ALL_CASES)
+def test_nothing_is_fetched_from_anywhere(of: Suggestion, kind: EmailKind) -> None:
+    _, html = parts(write(of, kind))
+    assert Remote(html).found == []
+    assert "@import" not in html
+    assert "url(" not in html
+    assert "prefers-color-scheme: dark" in html
+    assert 'lang="en-GB"' in html
+
+
+@pytest.mark.parametrize("of", [PAIR, GROUP])
+@pytest.mark.parametrize("kind", [EmailKind.INVITATION, EmailKind.CLOSING])
+def test_before_the_introduction_nobody_can_be_told(of: Suggestion, kind: EmailKind) -> None:
+    _, emails = at(of, kind)
+    raw = write(of, kind).as_bytes().decode()
+    text, html = parts(write(of, kind))
+    for member, name in zip(MEMBERS, NAMES, strict=True):
+        if member != emails[0].member:
+            for told in (raw, text, html):
+                assert not re.search(rf"\b{name}\b", told)
+                assert f"{name.lower()}@" not in told
+    assert SECRETS not in text + html
+
+
+@pytest.mark.parametrize("of", [PAIR, GROUP])
+def test_everybody_gets_the_same_invitation_but_for_their_own_name_and_links(of: Suggestion) -> None:
+    def neutral(place: int) -> str:
+        _, emails = at(of, EmailKind.INVITATION)
+        text, html = parts(write(of, EmailKind.INVITATION, place))
+        name = contact(emails[place].member).first_name
+        return re.sub(r"/[ipu]/[\w.-]+", "", text + html).replace(name, "")
+
+    assert len({neutral(place) for place in range(len(of.members))}) == 1
+
+
+def test_an_invitation_says_what_is_shared_where_when_how_many_and_why() -> None:
+    text, html = parts(write(GROUP, EmailKind.INVITATION))
+    for told in (text, unescape(html)):
+        for words in ("books and running", "Notting Hill", "Tuesday evening", "Four of you", "happy to go first"):
+            assert words in told
+        assert "Monday, 21 September, 16:13" in told, "the end of the invitation in London's time"
+    yes, no = re.findall(r"/i/([\w.-]+)", text)
+    assert LINKS.read(yes, {LinkPurpose.YES}, NOW).member == at(GROUP, EmailKind.INVITATION)[1][0].member
+    assert LINKS.read(no, {LinkPurpose.NO}, NOW).expires_at_ms - (NOW + ANSWER_MS) < 1000
+
+
+def test_a_life_topic_is_never_quoted() -> None:
+    of = suggestion(*MEMBERS[:3], anchor=Anchor(kind="life_topic", word="bereavement"), shared_interests=())
+    for kind in EmailKind:
+        assert "bereavement" not in write(of, kind).as_bytes().decode()
+
+
+def test_an_introduction_tells_of_all_who_said_yes() -> None:
+    for place, member in enumerate(GROUP.members):
+        text, html = parts(write(GROUP, EmailKind.INTRODUCTION, place))
+        message = write(GROUP, EmailKind.INTRODUCTION, place)
+        for other in GROUP.members:
+            about = contact(other)
+            for told in (text, unescape(html), str(message["Reply-To"])):
+                assert (about.email in told) == (other != member)
+            assert about.first_name in text
+        assert text.count(SECRETS) == len(GROUP.members) - 1
+        assert all(sentence in text for sentence in LONDON.agreement)
+        assert "Passing is always fine" in text
+
+
+def test_the_opener_alone_is_asked_to_go_first() -> None:
+    asked = [
+        email.member
+        for place, email in enumerate(at(GROUP, EmailKind.INTRODUCTION)[1])
+        if any("happy to go first" in told for told in parts(write(GROUP, EmailKind.INTRODUCTION, place)))
+    ]
+    assert asked == [GROUP.opener]
+
+
+def test_everybody_takes_along_the_same_three_questions_one_from_each_of_the_first_steps() -> None:
+    catalogue = WORDS["en-GB"].prompts
+    chosen = prompts_for(GROUP.suggestion, GROUP.shared_interests, catalogue)
+    assert [step for step, _ in chosen] == ["easy", "personal", "real"]
+    on_theme = [*catalogue.steps["easy"]["books"], *catalogue.steps["easy"]["sport"]]
+    assert chosen[0][1] in on_theme, "the first one begins with what they share"
+    for place in range(len(GROUP.members)):
+        text, _ = parts(write(GROUP, EmailKind.INTRODUCTION, place))
+        assert all(question in text for _, question in chosen)
+    without = prompts_for(GROUP.suggestion, (), catalogue)
+    assert all(question in catalogue.steps[step]["everybody"] for step, question in without)
+    several = {prompts_for(f"s_{number}", (), catalogue) for number in range(50)}
+    assert len(several) > 25, "other introductions take others"
+
+
+def test_the_ladder_is_fit_for_strangers() -> None:
+    catalogue = WORDS["en-GB"].prompts
+    questions = [question for step in STEPS for by_theme in catalogue.steps[step].values() for question in by_theme]
+    assert len(questions) >= 25
+    assert len(set(questions)) == len(questions)
+    opening = re.compile(r"^(What|Which|Who|Whom|When|Where|How)\b")
+    assert [question for question in questions if not opening.match(question)] == [], "no yes-or-no questions"
+    therapy = re.compile(r"trauma|therap|inner child|diagnos|toxic|heal\b|trigger", re.IGNORECASE)
+    assert [question for question in questions if therapy.search(question)] == []
+    assert [question for question in questions if len(question) > 100] == [], "short enough to remember"
+
+
+NASTY = [
+    "Amara\r\nBcc: everybody@example.org",
+    "Amara\nSubject: hijacked",
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }}{% for x in y %}",
+    "=?utf-8?q?Bcc=3A_everybody=40example=2Eorg?=",
+    "=?utf-8?q?a=0D=0ABcc:_x=40example.org?=",
+    "Zoë 李雷 🙂 Ольга",
+    'O\'Brien, "The" <boss@example.org>; (hm)',
+    "\u202eevil\u2066",
+    "a" * 60,
+    "&amp;lt;",
+    "\x00\x07",
+    ".",
+    "\u2028line",
+]
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+def test_names_and_lines_stay_in_their_place(nasty: str) -> None:
+    check_safe(nasty)
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_any_name_and_line_stays_in_its_place(text: str) -> None:
+    check_safe(text)
+
+
+def check_safe(nasty: str) -> None:
+    people = contacts(lambda one: one.model_copy(update={"first_name": nasty, "own_words": nasty}))
+    usual = write(GROUP, EmailKind.INTRODUCTION)
+    message = write(GROUP, EmailKind.INTRODUCTION, people=people)
+    raw = message.as_bytes()
+    arrived = email.message_from_bytes(raw, policy=policy.default)
+    assert sorted(arrived.keys()) == sorted(usual.keys()), "no header more than usual"
+    assert raw.count(b"\r\nContent-Type: ") == usual.as_bytes().count(b"\r\nContent-Type: ")
+    assert len(re.findall(r"\w+@example\.org>?", str(arrived["To"]))) >= 1
+    recipients = [address.addr_spec for address in arrived["To"].addresses]
+    assert recipients == [people[at(GROUP, EmailKind.INTRODUCTION)[1][0].member].email]
+    assert len(arrived["Reply-To"].addresses) == 3
+    _, html = parts(message)
+    assert Remote(html).found == []
+    assert html.count("<script") == 0
+    assert "49" not in html.replace("&#39;", "") or "49" in nasty or "49" in parts(usual)[1]
+
+
+def test_an_address_beyond_ascii_is_written_as_it_is() -> None:
+    people = contacts(lambda one: one.model_copy(update={"email": f"zoë-{one.email}"}))
+    raw = write(PAIR, EmailKind.INTRODUCTION, people=people).as_bytes(policy=policy.SMTPUTF8)
+    assert "zoë-" in raw.decode()
+
+
+def test_compose_takes_what_it_needs_from_the_state() -> None:
+    state = PartitionState()
+    introduction, emails = at(PAIR, EmailKind.INTRODUCTION)
+    with pytest.raises(CannotComposeError):
+        RENDERER.compose(emails[0], state, NOW)
+    for member in PAIR.members:
+        state.apply("contacts", member, contact(member))
+    state.apply("introductions", introduction.key, introduction)
+    letter = RENDERER.compose(emails[0], state, NOW)
+    assert letter.sender == LONDON.sender
+    assert letter.recipient == contact(emails[0].member).email
+    assert letter.message["Message-ID"] == RENDERER.message_id(emails[0])
+    state.apply("contacts", emails[1].member, None)
+    with pytest.raises(CannotComposeError, match="nobody to be introduced to"):
+        RENDERER.compose(emails[0], state, NOW)
+
+
+def test_a_locale_without_words_of_its_own_falls_back() -> None:
+    people = contacts(lambda one: one.model_copy(update={"locale": "cy-GB"}))
+    assert write(PAIR, EmailKind.CLOSING, people=people)["Subject"] == "It didn't come together this time"
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "complaint"),
+    [
+        ("prompts.yaml", "    books:", "    boks:", "'boks' in step 'easy' is not among the themes"),
+        ("phrases.yaml", "  tue-evening: A Tuesday evening\n", "", "tue-evening missing"),
+        ("phrases.yaml", "hello_subject:", "helo_subject:", "hello_subject: Field required"),
+        ("invitation.txt", "{% if pair %}", "{% if pair", "en-GB/invitation"),
+        ("closing.mjml", "</mj-text>", "", "closing.mjml"),
+        ("no.html", "{% endblock %}", "", "no.html"),
+    ],
+)
+def test_a_mistake_in_a_file_is_found_at_start_and_named(
+    tmp_path: Path, file: str, before: str, after: str, complaint: str
+) -> None:
+    (tmp_path / "en-GB").mkdir()
+    for source in (WORDS_DIR / "en-GB").iterdir():
+        content = source.read_text(encoding="utf-8")
+        if source.name == file:
+            assert before in content
+            content = content.replace(before, after, 1)
+        (tmp_path / "en-GB" / source.name).write_text(content, encoding="utf-8")
+    with pytest.raises(WordsError, match=re.escape(complaint)):
+        load_words(tmp_path)["en-GB"].page("no")
+
+
+def test_without_the_default_locale_nothing_starts(tmp_path: Path) -> None:
+    with pytest.raises(WordsError, match="en-GB is missing"):
+        load_words(tmp_path)
