@@ -27,6 +27,8 @@ from services.matcher.score import ScoreRule, distance_km, weight_of, worth
 from services.matcher.snapshot import LOOKS_FOR_GROUP, LOOKS_FOR_PAIR, AgeRule, Barred, Ints, Lists, Snapshot, starts
 
 GROUP_MEMBERS_MAX = 6
+OPENERS_AMPLE_FACTOR = 2
+"""With fewer openers than so many for every group that could be made, no group takes a second one if it can help it."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ def _asked(
         policy.group_pool_members_max,
         policy.group_postings_read_max,
         policy.group_anchors_tried_max,
-        bool((openers & seekers).sum() * sizes.wanted < seekers.sum()),
+        bool((openers & seekers).sum() * sizes.wanted < OPENERS_AMPLE_FACTOR * seekers.sum()),
     )
     return people, rule
 

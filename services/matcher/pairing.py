@@ -80,7 +80,8 @@ def pair(
             if _improve(graph.start, graph.neighbour, graph.weight, large, mate) == 0:
                 break
             _pair_greedily(one, other, heaviest_first, mate)
-        best = np.maximum.reduceat(graph.weight, graph.start[large])  # each has an edge: a large part is connected
+        some = np.flatnonzero(np.diff(graph.start))
+        best = np.maximum.reduceat(graph.weight, graph.start[some])[size[part[some]] > exact_component_members_max]
         bound += int(best.sum(dtype=np.int64)) // 2
     return Pairing(mate, _weight(graph, mate), bound)
 

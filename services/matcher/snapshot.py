@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, combinations, pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -182,7 +183,7 @@ class Snapshot:
             opener_load=np.array([opener_load.get(member, 0) for member in ids], np.int32),
             barred=_barred(len(ids), _pairs_of(times, row_of), _pairs_of(blocked, row_of)),
             age_rule=AgeRule(community.age_gap_years_max, year),
-            times_suggested=times,
+            times_suggested=MappingProxyType(dict(times)),
         )
 
     def openers(self, goes_first_min: int, opener_load_max: int) -> NDArray[np.bool_]:
