@@ -29,6 +29,9 @@ class _PlainHeaders(EmailPolicy):
             return name, value
         return super().header_store_parse(name, value)
 
+    def header_max_count(self, name: str) -> int | None:
+        return None  # Each header is set once here, from a dict: looking up how often it may be is not worth it.
+
 
 _POLICY = _PlainHeaders(linesep="\r\n", max_line_length=_LINE_LENGTH_MAX)
 

@@ -125,13 +125,15 @@ class Renderer:
         self, email: Email, introduction: Introduction, contact: Contact, community: Community, words: Words
     ) -> dict[str, object]:
         suggestion = introduction.suggestion
+        share = words.phrases.listed(suggestion.shared_interests)
         last_ms = email.planned_at_ms + LINK_LIFE_MS
         return {
             "sender_name": community.sender_name,
             "first_name": one_line(contact.first_name),
             "pair": suggestion.kind is SuggestionKind.PAIR,
             # Interests only: what a suggestion is anchored in may be a life topic, and those are never quoted.
-            "share": words.phrases.listed(suggestion.shared_interests),
+            "share": share,
+            "share_title": share[:1].upper() + share[1:],
             "place": suggestion.place.name,
             "slot_name": words.phrases.slots[suggestion.slot],
             "pause_for": words.phrases.pause(community.pause_seconds),

@@ -149,7 +149,7 @@ def test_everybody_gets_the_same_invitation_but_for_their_own_name_and_links(of:
 def test_an_invitation_says_what_is_shared_where_when_how_many_and_why() -> None:
     text, html = parts(write(GROUP, EmailKind.INVITATION))
     for told in (text, unescape(html)):
-        for words in ("books and running", "Notting Hill", "Tuesday evening", "Four of you", "happy to go first"):
+        for words in ("Books and running", "Notting Hill", "Tuesday evening", "Four of you", "happy to go first"):
             assert words in told
         assert "Monday, 21 September, 16:13" in told, "the end of the invitation in London's time"
     yes, no = re.findall(r"/i/([\w.-]+)", text)
