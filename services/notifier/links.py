@@ -5,7 +5,7 @@ is for and when it ends, in 44 bytes or so, and a signature that only we can mak
 instance can serve the page behind it without knowing anybody.
 
 Base64url of: version and purpose (1 byte each), expiry (4 bytes, seconds since the epoch),
-member (16), introduction (16), community (the rest); then a dot and 128 bits of signature.
+member (16), introduction (16), community (the rest); then a dot and 144 bits of signature.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Links:
             raise ValueError("the link secret must have 16 characters or more: set NOTIFIER_LINK_SECRET")
         self._url = public_url.rstrip("/")
         self._signer = Signer(
-            secret.encode(), salt=b"london-connection.link", key_derivation="hmac", digest_method=_blake2b_128
+            secret.encode(), salt=b"london-connection.link", key_derivation="hmac", digest_method=_blake2b_144
         )
 
     def sign(self, purpose: LinkPurpose, *, community: str, member: str, introduction: str, expires_at_ms: int) -> str:
@@ -125,9 +125,9 @@ class Links:
         return link
 
 
-def _blake2b_128(data: bytes = b"") -> hashlib.blake2b:
-    """128 bits are enough for a signature, and keep links short enough not to be folded."""
-    return hashlib.blake2b(data, digest_size=16)
+def _blake2b_144(data: bytes = b"") -> hashlib.blake2b:
+    """Short, so that links are not folded; 18 bytes fill 24 characters whole, so a signature has one spelling only."""
+    return hashlib.blake2b(data, digest_size=18)
 
 
 def _id_to_bytes(identifier: str, letter: str) -> bytes:
