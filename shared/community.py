@@ -25,7 +25,7 @@ class GroupSizes(BaseModel):
     wanted: Annotated[int, Field(ge=3, le=6)] = 4
     """The size that groups are made of where people and places allow."""
     quorum: Annotated[int, Field(ge=3, le=6)] = 3
-    """A group is introduced when everybody has answered, or the time is up, and so many said yes."""
+    """A group is introduced when everybody said yes, or when the time is up and so many did."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -172,5 +172,8 @@ class NotifierMetrics:
             buckets=_WAIT_SECONDS,
         )
         self.pages = Counter(
-            "notifier_pages", "Pages served, by page and status.", ["page", "status"], registry=registry
+            "notifier_pages",
+            "Pages served, by the template of their path and status.",
+            ["page", "status"],
+            registry=registry,
         )

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx
 from aiokafka import AIOKafkaProducer
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from starlette.middleware.base import RequestResponseEndpoint
 
 from services.notifier.clerk import INTRODUCTIONS_ROLE, LEDGER_ROLE, Clerk, KafkaLedger
 from services.notifier.gate import may_send
@@ -158,6 +159,16 @@ def build_app(
             plumbing.lag.labels(topic, number).set(lag)
 
     app = FastAPI(title="London Connection: notifier", version="1", lifespan=lifespan)
+
+    @app.middleware("http")
+    async def count_pages(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        answer = await call_next(request)
+        # The route's template, never the path: that holds a token.
+        route = request.scope.get("route")
+        if route is not None:
+            metrics.pages.labels(route.path, answer.status_code).inc()
+        return answer
+
     app.include_router(pages_router(links, record, communities, words, clock))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
