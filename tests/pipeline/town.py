@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 READY_SECONDS_MAX = 120.0
 SETTLE_SECONDS_MAX = 300.0
 SESSION_TIMEOUT_MS = 6_000
-ANSWER_WITHIN_SECONDS = 20
+ANSWER_WITHIN_SECONDS = 10
 _KEY = "a-key-for-the-tests"
 _SIGN_UP_TRIES_MAX = 200
 _BATCH = 25
@@ -144,7 +144,7 @@ class Town:
             f"{service.upper()}_HTTP_PORT": str(port),
             "INTAKE_API_KEYS": json.dumps({SOURCE: _KEY}),
             "MATCHER_ROUND_INTERVAL_SECONDS": "0.5",
-            "MATCHER_WAITING_ROUND_SECONDS": "5",
+            "MATCHER_WAITING_ROUND_SECONDS": "1",
             "NOTIFIER_PUBLIC_URL": f"http://127.0.0.1:{self.ports.get('notifier-1', port)}",
             "NOTIFIER_LINK_SECRET": "a secret for the tests only",
             "NOTIFIER_RELAY_LOOKUP_URL": f"http://127.0.0.1:{self.inbox_port}",
