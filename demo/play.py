@@ -46,7 +46,7 @@ class Play:
         self.feed = Feed(self._everything)
         self.members = Members(browser, seed)
         self.refusals: Counter[str] = Counter()
-        self.phase = "London is signing up"
+        self.phase = "Live: signing up"
         self.signing_up = True
         self._letterbox = Letterbox(inbox)
         self._observer = Observer(stack.kafka, self._observe)
@@ -116,7 +116,7 @@ class Play:
     async def _sign_up(self, sign_ups: SignUps) -> None:
         await sign_ups(self)
         self.signing_up = False
-        self.phase = "Everybody has signed up"
+        self.phase = "Live: all signed up"
 
     def _begin(self, part: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(part)

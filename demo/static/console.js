@@ -25,12 +25,12 @@ await map.draw();
 const stream = new EventSource("/events");
 stream.addEventListener("snapshot", (event) => {
   document.body.classList.remove("ended");
-  map.clear();
   inbox.clear();
-  take(JSON.parse(event.data));
+  map.clear();
+  map.atOnce(() => take(JSON.parse(event.data)));
 });
 stream.addEventListener("changes", (event) => take(JSON.parse(event.data)));
 stream.addEventListener("error", () => {
   document.body.classList.add("ended");
-  document.getElementById("phase").textContent = "The demo has ended; this was the last of it";
+  document.getElementById("phase").textContent = "The demo has ended";
 });

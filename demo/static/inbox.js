@@ -14,6 +14,9 @@ export class Inbox {
     this.chosen = false; // By the reader; until then the first introduction opens by itself.
     this.open = null;
     this.clear();
+    this.frame.addEventListener("load", () => {
+      this.frame.dataset.shows = this.open?.id ?? "";
+    });
     for (const button of this.filters) button.addEventListener("click", () => this.#filter(button.dataset.kind));
     this.list.addEventListener("click", (event) => {
       const row = event.target.closest("button");
@@ -47,6 +50,9 @@ export class Inbox {
 
   #filter(kind) {
     this.kind = kind;
+    this.frame.addEventListener("load", () => {
+      this.frame.dataset.shows = this.open?.id ?? "";
+    });
     for (const button of this.filters) button.setAttribute("aria-pressed", String(button.dataset.kind === kind));
     this.list.replaceChildren(...this.emails.filter((email) => this.#wanted(email)).map((email) => this.#row(email)));
     this.none.hidden = this.list.children.length > 0;

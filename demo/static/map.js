@@ -3,11 +3,11 @@
 const NS = "http://www.w3.org/2000/svg";
 const CENTRE = { latitude: 51.5045, longitude: -0.115 };
 const WIDTH = 1000;
-const HEIGHT = 860;
-const UNITS_PER_KM = 24.2;
+const HEIGHT = 830;
+const UNITS_PER_KM = 21.6;
 const KM_PER_LATITUDE = 111.2;
 const KM_PER_LONGITUDE = 69.2;
-const LABEL_ROOM = { x: 92, y: 34 };
+const LABEL_ROOM = { x: 112, y: 38 };
 const MEMBERS_DRAWN_MAX = 6000;
 
 // Drawn by hand from Sunbury to Erith: [longitude, latitude].
@@ -44,6 +44,7 @@ export class Map {
   constructor(svg) {
     this.svg = svg;
     this.layers = {};
+    this.fresh = " new"; // A class for what appears now.
     for (const name of ["ground", "names", "ties", "people"]) this.layers[name] = svg.appendChild(node("g"));
     this.clear();
   }
@@ -52,7 +53,7 @@ export class Map {
     const places = await (await fetch("/map.json")).json();
     const ground = this.layers.ground;
     const hull = convexHull(places.map(([, latitude, longitude]) => at(latitude, longitude)));
-    ground.append(node("path", { class: "land", d: `M${hull.map((point) => point.join(" ")).join("L")}Z` }));
+    ground.append(node("path", { class: "land", d: smoothRing(hull) }));
     for (const [longitude, latitude, east, north] of PARKS) {
       const [cx, cy] = at(latitude, longitude);
       ground.append(node("ellipse", { class: "park", cx, cy, rx: east * UNITS_PER_KM, ry: north * UNITS_PER_KM }));
@@ -70,13 +71,20 @@ export class Map {
     this.layers.people.replaceChildren();
   }
 
+  // What was there before the page was opened does not appear, it is there.
+  atOnce(change) {
+    this.fresh = "";
+    change();
+    this.fresh = " new";
+  }
+
   addMember([number, latitude, longitude, opener]) {
     const [cx, cy] = at(latitude, longitude);
     const person = { point: [cx, cy], ties: new globalThis.Map() };
     this.people[number] = person;
     if (number >= MEMBERS_DRAWN_MAX) return;
-    if (opener) this.layers.people.append(node("circle", { class: "ring", cx, cy }));
-    person.dot = this.layers.people.appendChild(node("circle", { class: "member", cx, cy }));
+    if (opener) this.layers.people.append(node("circle", { class: `ring${this.fresh}`, cx, cy }));
+    person.dot = this.layers.people.appendChild(node("circle", { class: `member${this.fresh}`, cx, cy }));
   }
 
   setIntroduction(introduction) {
@@ -108,14 +116,14 @@ export class Map {
 
   #tie({ state, members, opener }) {
     const points = members.filter((number) => this.people[number]).map((number) => this.people[number].point);
-    if (points.length === 2) return node("path", { class: `tie ${state}`, d: bow(points[0], points[1]) });
+    if (points.length === 2) return node("path", { class: `tie ${state}${this.fresh}`, d: bow(points[0], points[1]) });
     if (state === "proposed") {
       // Still strangers: threads to whoever may go first, or to the middle.
       const middle = this.people[opener]?.point ?? mean(points);
       return node("path", { class: "tie proposed", d: points.map((point) => bow(middle, point)).join("") });
     }
     const hull = convexHull(points);
-    return node("path", { class: "tie introduced group", d: `M${hull.map((point) => point.join(" ")).join("L")}Z` });
+    return node("path", { class: `tie introduced group${this.fresh}`, d: `M${hull.map((point) => point.join(" ")).join("L")}Z` });
   }
 
   #writeNames(places) {
@@ -162,6 +170,11 @@ function smooth(points) {
     path += `Q${points[i].join(" ")} ${mean([points[i], points[i + 1]]).join(" ")}`;
   }
   return `${path}L${points.at(-1).join(" ")}`;
+}
+
+function smoothRing(points) {
+  const middles = points.map((point, i) => mean([point, points[(i + 1) % points.length]]));
+  return `M${middles.at(-1).join(" ")}${points.map((point, i) => `Q${point.join(" ")} ${middles[i].join(" ")}`).join("")}Z`;
 }
 
 // Andrew's monotone chain.
