@@ -21,6 +21,7 @@ from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
 from shared.kafka.codec import MODELS
 from shared.kafka.connection import new_broker, new_producer
+from shared.kafka.lag import group_lags
 from shared.kafka.mastership import Mastership
 from shared.lifeline import Lifeline
 from shared.logs import logger
@@ -59,8 +60,11 @@ def build_app(
         mastership, communities, settings, policy or Policy(), metrics, clock, partitions=kafka.partitions
     )
 
+    subscription: BatchSubscription | None = None
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        nonlocal subscription
         await ensure_topics(kafka)
         # Compiled before the group gives us partitions: a community must not wait for that.
         await asyncio.to_thread(warm_up)
@@ -79,7 +83,7 @@ def build_app(
             listener=mastership,
             on_received=mastership.on_received,
         )
-        mastership.attach(lambda: subscription.consumer)
+        mastership.attach(lambda: subscription.consumer if subscription else None)
         await broker.start()
         rounds = lifeline.watch(asyncio.create_task(runner.run()))
         log.info("matcher_started", communities=len(communities))
@@ -97,7 +101,7 @@ def build_app(
         return None if mastership.is_ready and lifeline.reason is None else "restoring its communities from the topics"
 
     def refresh() -> None:
-        for topic, partition, lag in mastership.lags():
+        for topic, partition, lag in group_lags(subscription.consumer if subscription else None):
             plumbing.lag.labels(topic, partition).set(lag)
 
     app = FastAPI(title="London Connection: matcher", version="1", lifespan=lifespan)

@@ -32,6 +32,7 @@ from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
 from shared.kafka.codec import MODELS
 from shared.kafka.connection import new_broker, new_producer
+from shared.kafka.lag import group_lags
 from shared.kafka.mastership import MasteredPartition, Mastership
 from shared.kafka.publishing import outgoing, publish
 from shared.lifeline import Lifeline
@@ -88,6 +89,7 @@ def build_app(
     )
     # Choices are written by whichever instance a member's click reaches, master or not.
     producer: AIOKafkaProducer | None = None
+    subscription: BatchSubscription | None = None
 
     async def record(choice: Choice | Preference) -> None:
         assert producer is not None, "pages are only served while the producer runs"
@@ -97,7 +99,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        nonlocal producer
+        nonlocal producer, subscription
         await ensure_topics(kafka)
         producer = new_producer(kafka, client_id="notifier")
         await producer.start()
@@ -114,7 +116,7 @@ def build_app(
             listener=mastership,
             on_received=mastership.on_received,
         )
-        mastership.attach(lambda: subscription.consumer)
+        mastership.attach(lambda: subscription.consumer if subscription else None)
         async with httpx.AsyncClient() as client:
             mail = transport or SmtpTransport(_smtp_server(settings))
 
@@ -155,7 +157,7 @@ def build_app(
             open_now = sum(partition.state.introduction_counts.get(state, 0) for partition in masters)
             metrics.introductions.labels(state).set(open_now)
         metrics.unsent.set(sum(partition.state.unsent_count for partition in masters))
-        for topic, number, lag in mastership.lags():
+        for topic, number, lag in group_lags(subscription.consumer if subscription else None):
             plumbing.lag.labels(topic, number).set(lag)
 
     app = FastAPI(title="London Connection: notifier", version="1", lifespan=lifespan)

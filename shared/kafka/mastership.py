@@ -134,17 +134,6 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
         self._notice_restored()
         return self._joined and all(partition.is_master for partition in self._partitions.values())
 
-    def lags(self) -> Iterable[tuple[str, int, int]]:
-        """(topic, partition, records not applied yet) for all that is assigned. For metrics."""
-        consumer = self._consumer()
-        if consumer is None:
-            return
-        for partition in self._partitions.values():
-            for topic in self._topics:
-                end = consumer.highwater(TopicPartition(topic, partition.number))  # type: ignore[attr-defined]
-                if end is not None:
-                    yield topic, partition.number, max(0, end - partition.applied.get(topic, 0))
-
     async def commit(self, partition: MasteredPartition[S], role: str, records: Sequence[Outgoing]) -> None:
         """Commit records as master of a partition, in one transaction.
 

@@ -1,13 +1,19 @@
-"""Many records, one wait: everything is handed to the producer first, then the acknowledgements are awaited together.
+"""Many records, one wait: what is published at the same time travels together.
 
-One `send_and_wait` after the other manages about a hundred a second; a shared wait, thousands.
+One `send_and_wait` after the other manages about a hundred records a second. aiokafka's
+`send` batches, but prepares and acknowledges record by record, which costs more than
+checking a sign-up. So records queue up here, a queue for each partition: while one
+batch is on its way, the next one gathers, whoever publishes it, and one acknowledgement
+is awaited for all of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaProducer
 
@@ -38,19 +44,86 @@ def tombstone(topic: TopicSpec, community: str, key: str) -> Outgoing:
 async def publish(producer: AIOKafkaProducer, records: Iterable[Outgoing], *, partitions: int) -> None:
     """Send all, and return when all replicas have acknowledged every one of them.
 
+    Within a partition their order is kept, and that of calls. What one call publishes may
+    be stored in several batches; in a transaction of the producer they are all part of it.
+
     Raises the first `KafkaError`: then some may have been stored and others not, and
-    the caller sends all of them again (their keys make that harmless).
+    the caller sends all of them again (their keys make that harmless). A caller who
+    stops waiting takes back what has not been sent yet.
     """
-    waiting = [
-        await producer.send(
-            record.topic,
-            record.value,
-            key=record.key.encode(),
-            partition=partition_of(record.community, partitions),
-        )
-        for record in records
-    ]
-    if len(waiting) == 1:
-        await waiting[0]
-    elif waiting:
-        await asyncio.gather(*waiting)
+    queues = _QUEUES.setdefault(producer, {})
+    parcel = _Parcel()
+    for record in records:
+        place = (record.topic, partition_of(record.community, partitions))
+        queue = queues.get(place)
+        if queue is None:
+            queue = queues[place] = _Queue(*place)
+        queue.waiting.append((parcel, record.key.encode(), record.value))
+        if queue.sending is None:
+            queue.sending = asyncio.create_task(queue.send_all(producer))
+        parcel.missing += 1
+    if parcel.missing:
+        await parcel.acknowledged
+
+
+class _Parcel:
+    """What one call publishes: acknowledged when no record of it is missing any more."""
+
+    __slots__ = ("acknowledged", "missing")
+
+    def __init__(self) -> None:
+        self.acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.missing = 0
+
+
+class _Queue:
+    """What waits for one partition. At most one batch of it is under way, as aiokafka has it for idempotence."""
+
+    __slots__ = ("partition", "sending", "topic", "waiting")
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.waiting: deque[tuple[_Parcel, bytes, bytes | None]] = deque()
+        self.sending: asyncio.Task[None] | None = None
+
+    async def send_all(self, producer: AIOKafkaProducer) -> None:
+        """Send batch after batch until nothing waits."""
+        try:
+            while self.waiting:
+                await self._send_some(producer)
+        finally:
+            self.sending = None
+
+    async def _send_some(self, producer: AIOKafkaProducer) -> None:
+        batch = producer.create_batch()
+        aboard: list[_Parcel] = []
+        while self.waiting:
+            parcel, key, value = self.waiting[0]
+            # Nobody waits for what was given up, or has failed already. Above all it must not
+            # become part of a later transaction.
+            if not parcel.acknowledged.done():
+                if batch.append(key=key, value=value, timestamp=None) is None:
+                    break  # full; an empty batch takes any record
+                aboard.append(parcel)
+            self.waiting.popleft()
+        if not aboard:
+            return
+        batch.close()
+        try:
+            await (await producer.send_batch(batch, self.topic, partition=self.partition))
+        except BaseException as error:
+            for parcel in aboard:
+                if not parcel.acknowledged.done():
+                    parcel.acknowledged.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for parcel in aboard:
+            parcel.missing -= 1
+            if parcel.missing == 0 and not parcel.acknowledged.done():
+                parcel.acknowledged.set_result(None)
+
+
+_QUEUES: WeakKeyDictionary[AIOKafkaProducer, dict[tuple[str, int], _Queue]] = WeakKeyDictionary()
+"""The queues of each producer, for as long as it lives."""

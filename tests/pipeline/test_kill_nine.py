@@ -10,7 +10,6 @@ import httpx
 import pytest
 from town import town
 
-from demo.kafka import EmbeddedKafka
 from demo.london import synthesize
 from shared.contracts import IntroductionState
 
@@ -19,10 +18,11 @@ KILLS = 20
 SEED = 2026
 
 
+@pytest.mark.kafka
 @pytest.mark.timeout(600)
-async def test_nobody_is_lost_and_nothing_comes_twice(fresh_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+async def test_nobody_is_lost_and_nothing_comes_twice(tmp_path: Path) -> None:
     draws = random.Random(SEED)
-    async with town(fresh_kafka, tmp_path) as running, httpx.AsyncClient(timeout=20) as partner:
+    async with town(tmp_path) as running, httpx.AsyncClient(timeout=20) as partner:
         events = synthesize(MEMBERS, SEED)
         signing_up = asyncio.create_task(running.sign_up(events, partner, pause_seconds=1.5))
         for _ in range(KILLS):

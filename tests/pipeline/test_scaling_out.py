@@ -12,7 +12,6 @@ import httpx
 import pytest
 from town import SESSION_TIMEOUT_MS, Town, town, until
 
-from demo.kafka import EmbeddedKafka
 from demo.london import synthesize
 from shared.clock import system_clock
 from shared.topics import partition_of
@@ -57,11 +56,12 @@ def in_communities(count_each: int, seed: int) -> list[dict[str, Any]]:
     return events
 
 
+@pytest.mark.kafka
 @pytest.mark.timeout(600)
-async def test_a_third_instance_joins_and_one_is_stopped(fresh_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+async def test_a_third_instance_joins_and_one_is_stopped(tmp_path: Path) -> None:
     assert {partition_of(name, 8) for name in COMMUNITIES} == set(range(8)), "each community a partition of its own"
     async with (
-        town(fresh_kafka, tmp_path, communities=COMMUNITIES, instances=2) as running,
+        town(tmp_path, communities=COMMUNITIES, instances=2) as running,
         httpx.AsyncClient(timeout=20) as partner,
     ):
         events = in_communities(MEMBERS_EACH, seed=3)
@@ -81,16 +81,15 @@ async def test_a_third_instance_joins_and_one_is_stopped(fresh_kafka: EmbeddedKa
             check_masterships(running, service)
 
 
+@pytest.mark.kafka
 @pytest.mark.timeout(600)
-async def test_a_matcher_that_slept_past_its_session_commits_nothing(
-    fresh_kafka: EmbeddedKafka, tmp_path: Path
-) -> None:
+async def test_a_matcher_that_slept_past_its_session_commits_nothing(tmp_path: Path) -> None:
     def mastered(instance: str, after_ms: int = 0) -> list[dict[str, Any]]:
         lines = running.log_lines("matcher", "partition_mastered")
         return [line for line in lines if line["instance"] == instance and line["at_ms"] > after_ms]
 
     async with (
-        town(fresh_kafka, tmp_path, communities=COMMUNITIES) as running,
+        town(tmp_path, communities=COMMUNITIES) as running,
         httpx.AsyncClient(timeout=20) as partner,
     ):
         await running.add("matcher")

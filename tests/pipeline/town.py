@@ -156,9 +156,11 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    kafka: EmbeddedKafka, folder: Path, *, communities: Iterable[str] = ("london",), instances: int = 1, seed: int = 7
+    folder: Path, *, communities: Iterable[str] = ("london",), instances: int = 1, seed: int = 7
 ) -> AsyncIterator[Town]:
-    """A running town with so many instances of each service; everything is ended in the end."""
+    """A running town, its Kafka its own, with so many instances of each service; everything is ended in the end."""
+    kafka = EmbeddedKafka(folder / "kafka")
+    await asyncio.to_thread(kafka.start)
     settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers)
     await ensure_topics(settings)
     running = Town(settings, folder, communities)
@@ -183,6 +185,7 @@ async def town(
             await members.stop()
             for process in [*running.services.values(), running.inbox]:
                 process.kill()
+            await asyncio.to_thread(kafka.close)
     failed = [error for task in tasks if not task.cancelled() and (error := task.exception())]
     assert not failed, failed
 
