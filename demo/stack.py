@@ -56,7 +56,8 @@ class Stack:
     ) -> None:
         self.folder = folder
         self.kafka = KafkaSettings(bootstrap_servers=bootstrap_servers)
-        self.key_of = {partner: secrets.token_urlsafe(24) for partner in partners}
+        # Known to everybody, so that the curl of the README works beside the demo: it listens on loopback only.
+        self.key_of = {partner: f"demo-key-of-{partner}" for partner in partners}
         self._pace = pace or Pace()
         taken: set[int] = set()
         self._port = {name: port_or_free(port, taken=taken) for name, port in _PORTS.items()}
