@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from demo.kafka import EmbeddedKafka
-from demo.processes import Process
+from demo.processes import Process, port_or_free
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -67,21 +67,26 @@ def test_every_file_that_is_named_is_there() -> None:
     assert [link for link in linked if not (ROOT / link).exists()] == []
 
 
-async def test_the_curl_works_as_printed(fresh_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+async def test_the_curl_works_as_printed_but_for_the_port_where_that_is_taken(
+    fresh_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
     (curl,) = [command for command in COMMANDS if command.startswith("curl")]
     block = next(block for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) if block.startswith("curl"))
     assert curl.split()[0] == "curl"
     key, source = re.findall(r"Bearer (\S+)'", block)[0], json.loads(block.split("-d '")[1].rsplit("'", 1)[0])["source"]
+    port = port_or_free(8001, taken=set())
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": fresh_kafka.bootstrap_servers,
         "INTAKE_API_KEYS": json.dumps({source: key}),
-        "INTAKE_HTTP_PORT": "8001",
+        "INTAKE_HTTP_PORT": str(port),
     }
     intake = Process("intake", [sys.executable, "-m", "connection", "intake"], environment=environment, folder=tmp_path)
     intake.start()
     try:
-        await intake.ready("http://127.0.0.1:8001/readyz", within_seconds=_READY_SECONDS_MAX)
-        answer = subprocess.run(["sh", "-c", block], capture_output=True, text=True, check=True)  # noqa: ASYNC221
+        await intake.ready(f"http://127.0.0.1:{port}/readyz", within_seconds=_READY_SECONDS_MAX)
+        answer = subprocess.run(
+            ["sh", "-c", block.replace(":8001/", f":{port}/")], capture_output=True, text=True, check=True
+        )  # noqa: ASYNC221
         assert "202 Accepted" in answer.stdout, answer.stdout
     finally:
         await intake.stop()
