@@ -152,6 +152,14 @@ def test_one_left_over_makes_a_pair_a_trio_where_all_look_for_a_group() -> None:
     assert seated(circle(3, openers=0, looking_for=both), (), [1, 0, -1]) == ((), [1, 0, -1])
 
 
+def test_a_trio_too_needs_a_place_that_all_of_them_reach() -> None:
+    both: dict[str, Any] = {"looking_for": ("friend", "group")} | OPENER
+    row = [person(f"m_{n}", north_km=2.0 * n, travel_km=2.5, **both) for n in range(3)]
+    assert len(seated(row, (), [1, 0, -1])[0]) == 1
+    row[0] = row[0].model_copy(update={"travel_km": 1.9})
+    assert seated(row, (), [1, 0, -1]) == ((), [1, 0, -1])
+
+
 def test_one_left_over_takes_a_free_seat_but_not_a_seventh() -> None:
     six = Group(tuple(range(6)), "interest", "running")
     people = circle(7)
