@@ -97,6 +97,9 @@ def test_no_two_in_a_group_who_must_not_meet() -> None:
         groups, _ = grouped(circle(4), **state)
         assert all(not {0, 3} <= set(each.members) for each in groups)
         assert len(groups) == 1
+    # Nor two of whom neither is the one that the group grew around.
+    (found,), _ = grouped(circle(4), blocked=[("m_2", "m_3")])
+    assert found.members in ((0, 1, 2), (0, 1, 3))
     old = [*circle(3), person("m_3", birth_year=1960, **GROUP_ONLY)]
     foreign = [*circle(3), person("m_3", languages=("fr",), **GROUP_ONLY)]
     other = [*circle(3), person("m_3", interests=("chess",), **GROUP_ONLY)]

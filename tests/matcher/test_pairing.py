@@ -37,6 +37,8 @@ def test_exact_as_rustworkx_and_bounded_where_it_is_not(n: int, edges: int, heav
     exact = pair(graph, seed=seed)
     assert exact.mate.dtype == np.int32
     assert exact.weight == exact.upper_bound == weight_of(graph, exact) == best
+    passes = [pair(graph, seed=seed, exact_component_members_max=0, improvement_rounds_max=n) for n in range(4)]
+    assert [each.weight for each in passes] == sorted(each.weight for each in passes)
     greedy = pair(graph, seed=seed, exact_component_members_max=0)
     assert greedy.weight == weight_of(graph, greedy)
     assert best <= 2 * greedy.weight
