@@ -1,0 +1,111 @@
+"""Sign-up to the mailbox: through all three services, at a steady rate."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from benchmarks.figures import Figure, Findings, percentile, spread
+from demo.audit import Auditor
+from demo.kafka import EmbeddedKafka
+from demo.london import SOURCE, synthesize
+from demo.observer import Observer
+from demo.stack import Pace, Stack
+from shared.contracts import Contact, Delivery, DeliveryState, Record
+
+_CATCH_UP_SECONDS_MAX = 120.0
+_STRUCTURED = "application/cloudevents+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many people sign up, how fast."""
+
+    per_second: int = 100
+    seconds: int = 60
+    after_seconds: float = 10.0
+    """How long to wait for the last emails."""
+
+
+QUICK = Bounds(per_second=20, seconds=5, after_seconds=5.0)
+
+
+class _Times:
+    """When each member was accepted, and when a server first took an email for them; both from the topics."""
+
+    def __init__(self) -> None:
+        self.accepted_ms: dict[str, int] = {}
+        self.first_ms: dict[str, int] = {}
+
+    def observe(self, record: Record) -> None:
+        if isinstance(record, Contact):
+            self.accepted_ms.setdefault(record.member, record.accepted_at_ms)
+        elif isinstance(record, Delivery) and record.state is DeliveryState.SENT:
+            known = self.first_ms.get(record.member, record.recorded_at_ms)
+            self.first_ms[record.member] = min(known, record.recorded_at_ms)
+
+
+def run(bounds: Bounds, tell: Callable[[str], None]) -> Findings:
+    """Everything as in the demo, real processes all; nobody answers."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, EmbeddedKafka() as kafka:
+        return asyncio.run(_run(bounds, tell, Path(folder), kafka.bootstrap_servers))
+
+
+async def _run(bounds: Bounds, tell: Callable[[str], None], folder: Path, bootstrap_servers: str) -> Findings:
+    times, auditor = _Times(), Auditor()
+
+    def observe(record: Record) -> None:
+        times.observe(record)
+        auditor.observe(record)
+
+    pace = Pace(answer_within_seconds=24 * 3600, waiting_round_seconds=24 * 3600)
+    async with Stack(folder, bootstrap_servers, partners=[SOURCE], pace=pace) as stack:
+        observer = Observer(stack.kafka, observe)
+        watching = asyncio.create_task(observer.run())
+        events = synthesize(bounds.per_second * bounds.seconds, 1)
+        tell(f"{bounds.per_second} sign-ups a second for {bounds.seconds} s")
+        took = await _sign_up(stack, events, bounds.per_second)
+        await asyncio.sleep(bounds.after_seconds)
+        await observer.caught_up(within_seconds=_CATCH_UP_SECONDS_MAX)
+        watching.cancel()
+    waits = [(first - times.accepted_ms[member]) / 1000 for member, first in times.first_ms.items()]
+    return Findings(
+        "latency",
+        f"sign-up to the mail server's 250 for its first email, {bounds.per_second} sign-ups a second",
+        (
+            Figure("p50", "s", spread([percentile(waits, 0.5)])),
+            Figure("p99", "s", spread([percentile(waits, 0.99)])),
+            Figure("written to within the run", "of all", spread([len(waits) / len(events)])),
+            Figure("sign-ups a second, as sent", "1/s", spread([len(events) / took])),
+        ),
+        (
+            "A member waits for a round (every second), and for somebody who suits them: that is part of it. Who is "
+            "left over by every round has no email and is not in the percentiles; the third line counts them.",
+            "From Contact.accepted_at_ms to Delivery.recorded_at_ms on the topics. One community, one partition. "
+            "Kafka, inbox, services, load and observer share the machine's cores.",
+        ),
+    )
+
+
+async def _sign_up(stack: Stack, events: list[dict[str, object]], per_second: int) -> float:
+    """One request each, at a steady rate; the seconds it took."""
+    headers = {"Authorization": f"Bearer {stack.key_of[SOURCE]}", "Content-Type": _STRUCTURED}
+    clock = asyncio.get_running_loop().time
+    async with httpx.AsyncClient(base_url=stack.intake_url, headers=headers, timeout=30) as client:
+
+        async def send(event: dict[str, object]) -> None:
+            answer = await client.post("/v1/events", content=json.dumps(event))
+            answer.raise_for_status()
+
+        began = clock()
+        async with asyncio.TaskGroup() as requests:
+            for number, event in enumerate(events):
+                await asyncio.sleep(max(0.0, began + number / per_second - clock()))
+                requests.create_task(send(event))
+        return clock() - began
