@@ -60,7 +60,7 @@ async def service(settings: KafkaSettings, count: int, number: int) -> float:
     mastership.attach(lambda: subscription.consumer)
     await broker.start()
     while not (mastership.is_ready and began):
-        await asyncio.sleep(0.005)  # noqa: ASYNC110  # readiness is a property, not an event
+        await asyncio.sleep(0.005)
     seconds = perf_counter() - began
     known = sum(
         len(state.profiles) for partition in mastership.masters() for state in partition.state.communities.values()
