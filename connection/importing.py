@@ -290,7 +290,7 @@ def import_command(file: Path, mapping: Path, *, url: str, api_key: str, limit: 
 
 def print_report(report: ImportReport, console: Console) -> None:
     """The rejected rows, a line each, and the sums."""
-    for rejected in report.rejections:
+    for rejected in sorted(report.rejections):
         console.print(f"line {rejected.line}: {rejected.field}: {rejected.reason}", markup=False, highlight=False)
     hidden = report.rejected - len(report.rejections)
     if hidden:

@@ -109,7 +109,11 @@ class Unsettled:
 
 
 class Auditor:
-    """Collects facts and judges them. Every method that takes a fact is O(members in it)."""
+    """Collects facts and judges them.
+
+    Taking a fact, `unsettled` and `funnel` are O(members in one introduction): they can
+    be asked as often as one likes. `violations` and `summary` go through all facts.
+    """
 
     def __init__(self) -> None:
         self._accepted: set[str] = set()
@@ -123,7 +127,16 @@ class Auditor:
         self._email_of_message: dict[str, str] = {}
         self._received: defaultdict[str, list[str]] = defaultdict(list)  # Message-ID -> recipients
         self._messages = 0
+        # What is still to come: kept as facts come in, since it is asked for all the time.
+        self._incomplete: set[str] = set()  # accepted members
+        self._unproposed: set[str] = set()  # suggestions
+        self._proposed: set[str] = set()  # introductions that wait for answers
+        self._uncalled: dict[str, tuple[str, str]] = {}  # email -> introduction and member that call for it
+        self._on_the_way: set[str] = set()  # emails
+        # What was ever so.
         self._pairs: Counter[tuple[str, str]] = Counter()
+        self._suggested: set[str] = set()
+        self._invited: set[str] = set()
         self._said_yes: set[str] = set()
         self._introduced: set[str] = set()
         self._engaged_twice: set[tuple[str, ...]] = set()
@@ -131,6 +144,8 @@ class Auditor:
     def signed_up(self, member: str) -> None:
         """Intake answered 202 for this member."""
         self._accepted.add(member)
+        self._incomplete.add(member)
+        self._complete(member)
 
     def observe(self, record: Record) -> None:
         """A value on a topic. Within a topic, in the order of the offsets; topics may be mixed in any way.
@@ -140,14 +155,19 @@ class Auditor:
         match record:
             case Profile():
                 self._profiles.add(record.member)
+                self._complete(record.member)
             case Contact():
                 self._addresses[record.member].add(record.email.casefold())
+                self._complete(record.member)
             case Suggestion():
                 self._observe_suggestion(record)
             case Introduction():
                 self._observe_introduction(record)
             case Email():
                 self._emails[record.email] = record
+                self._uncalled.pop(record.email, None)
+                self._on_the_way.add(record.email)
+                self._settle(record.email)
             case Delivery():
                 self._observe_delivery(record)
             case _:
@@ -155,8 +175,10 @@ class Auditor:
 
     def received(self, message_id: str, recipient: str) -> None:
         """A message in a mailbox: call once for each copy. Angle brackets do not matter."""
-        self._received[_bare(message_id)].append(recipient.casefold())
+        message = _bare(message_id)
+        self._received[message].append(recipient.casefold())
         self._messages += 1
+        self._settle(self._email_of_message.get(message, ""))
 
     @property
     def suggestions(self) -> dict[str, Suggestion]:
@@ -168,41 +190,34 @@ class Auditor:
         """By id, each in its latest state."""
         return self._introductions
 
-    def delivery_of(self, message_id: str) -> Delivery | None:
-        """The ledger's entry for a message in a mailbox."""
-        return self._deliveries.get(self._email_of_message.get(_bare(message_id), ""))
-
     def unsettled(self) -> Unsettled:
         """What is still under way."""
         return Unsettled(
-            members=sum(member not in self._profiles or member not in self._addresses for member in self._accepted),
-            suggestions=len(self._suggestions.keys() - self._introductions.keys()),
-            proposals=sum(
-                introduction.state is IntroductionState.PROPOSED for introduction in self._introductions.values()
-            ),
-            emails=sum(not self._is_settled(email) for email in self._emails)
-            + sum(1 for introduction in self._introductions.values() for _ in self._unplanned(introduction)),
+            members=len(self._incomplete),
+            suggestions=len(self._unproposed),
+            proposals=len(self._proposed),
+            emails=len(self._on_the_way) + len(self._uncalled),
         )
+
+    def funnel(self) -> dict[str, int]:
+        """The counts of a `Summary` without its verdict: for while things are under way."""
+        return {
+            "signed_up": len(self._accepted),
+            "suggested": len(self._suggested),
+            "invited": len(self._invited),
+            "accepted": len(self._said_yes),
+            "introduced": len(self._introduced),
+            "emails": self._messages,
+        }
 
     def summary(self) -> Summary:
         """The counts. `lost` and `duplicated` mean something once nothing is unsettled."""
         breaches = Counter(violation.breach in DUPLICATES for violation in self.violations())
-        return Summary(
-            signed_up=len(self._accepted),
-            suggested=len({member for suggestion in self._suggestions.values() for member in suggestion.members}),
-            invited=len(
-                {
-                    delivery.member
-                    for delivery in self._deliveries.values()
-                    if delivery.kind is EmailKind.INVITATION and _bare(delivery.message_id) in self._received
-                }
-            ),
-            accepted=len(self._said_yes),
-            introduced=len(self._introduced),
-            emails=self._messages,
-            lost=breaches[False],
-            duplicated=breaches[True],
-        )
+        return Summary(**self.funnel(), lost=breaches[False], duplicated=breaches[True])
+
+    def duplicated(self) -> int:
+        """How often something happened twice until now: never to be more than 0, at any time."""
+        return sum(1 for _ in self._duplicates())
 
     def violations(self) -> list[Violation]:
         """Everything that should not have happened, in a fixed order. O(all facts)."""
@@ -211,16 +226,30 @@ class Auditor:
 
     # --- taking facts in ---
 
+    def _complete(self, member: str) -> None:
+        if member in self._profiles and member in self._addresses:
+            self._incomplete.discard(member)
+
     def _observe_suggestion(self, suggestion: Suggestion) -> None:
-        if suggestion.suggestion not in self._suggestions:
-            self._suggestions[suggestion.suggestion] = suggestion
+        id_ = suggestion.suggestion
+        if id_ not in self._suggestions:
+            self._suggestions[id_] = suggestion
+            self._suggested.update(suggestion.members)
             self._pairs.update(combinations(sorted(suggestion.members), 2))
+            if id_ not in self._introductions:
+                self._unproposed.add(id_)
 
     def _observe_introduction(self, introduction: Introduction) -> None:
         id_ = introduction.introduction
         self._introductions[id_] = introduction
+        self._unproposed.discard(id_)
+        (self._proposed.add if introduction.state is IntroductionState.PROPOSED else self._proposed.discard)(id_)
         self._said_yes.update(introduction.said_yes)
         self._introduced.update(introduction.introduced)
+        for member, kind in _called_for(introduction):
+            email = email_id(id_, member, kind)
+            if email not in self._emails:
+                self._uncalled[email] = (id_, member)
         for member in introduction.members:
             engaged = self._engaged[member]
             if introduction.engages(member):
@@ -235,6 +264,18 @@ class Auditor:
         if known is None or delivery.state.is_final or not known.state.is_final:
             self._deliveries[delivery.email] = delivery
             self._email_of_message[_bare(delivery.message_id)] = delivery.email
+            self._settle(delivery.email)
+
+    def _settle(self, email: str) -> None:
+        """An email is settled when its delivery is final, and, if it was sent, it is in a mailbox."""
+        delivery = self._deliveries.get(email)
+        if delivery is None:
+            return
+        has_arrived = _bare(delivery.message_id) in self._received
+        if has_arrived and delivery.kind is EmailKind.INVITATION:
+            self._invited.add(delivery.member)
+        if delivery.state.is_final and (has_arrived or delivery.state is not DeliveryState.SENT):
+            self._on_the_way.discard(email)
 
     # --- judging them ---
 
@@ -246,20 +287,10 @@ class Auditor:
                 yield Violation(Breach.NO_CONTACT, (member,))
 
     def _lost_introductions(self) -> Iterator[Violation]:
-        for id_ in self._suggestions.keys() - self._introductions.keys():
+        for id_ in self._unproposed:
             yield Violation(Breach.NOT_PROPOSED, (id_,))
-        for introduction in self._introductions.values():
-            for member in self._unplanned(introduction):
-                yield Violation(Breach.NOT_PLANNED, (introduction.introduction, member))
-
-    def _unplanned(self, introduction: Introduction) -> Iterator[str]:
-        """Members of an introduction for whom no email was planned that its state calls for."""
-        called_for = [(member, EmailKind.INTRODUCTION) for member in introduction.introduced]
-        if introduction.closed_at_ms != introduction.proposed_at_ms:  # closed from the start: nobody was written to
-            called_for += [(member, EmailKind.INVITATION) for member in introduction.members]
-        for member, kind in called_for:
-            if email_id(introduction.introduction, member, kind) not in self._emails:
-                yield member
+        for ids in self._uncalled.values():
+            yield Violation(Breach.NOT_PLANNED, ids)
 
     def _lost_emails(self) -> Iterator[Violation]:
         for id_ in self._emails:
@@ -287,11 +318,14 @@ class Auditor:
             if times > 1:
                 yield Violation(Breach.SUGGESTED_TWICE, pair)
 
-    def _is_settled(self, email: str) -> bool:
-        delivery = self._deliveries.get(email)
-        if delivery is None or not delivery.state.is_final:
-            return False
-        return delivery.state is not DeliveryState.SENT or _bare(delivery.message_id) in self._received
+
+def _called_for(introduction: Introduction) -> Iterator[tuple[str, EmailKind]]:
+    """The emails that an introduction's state calls for."""
+    if introduction.closed_at_ms != introduction.proposed_at_ms:  # closed from the start: nobody was written to
+        for member in introduction.members:
+            yield member, EmailKind.INVITATION
+    for member in introduction.introduced:
+        yield member, EmailKind.INTRODUCTION
 
 
 def _bare(message_id: str) -> str:

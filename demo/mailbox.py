@@ -18,12 +18,14 @@ from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import getaddresses
+from functools import lru_cache
 from typing import Any
 
 _MESSAGE_ID = re.compile(rb"^message-id:\s*<?([^>\r\n\s]+)", re.IGNORECASE | re.MULTILINE)
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 _SPACE = re.compile(r"\s+")
 _SNIPPET_CHARS = 250
+_SUMMARIES_KEPT_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ class Mailbox:
         self.dropped += 1
 
 
+@lru_cache(maxsize=_SUMMARIES_KEPT_MAX)
 def summary(stored: Stored) -> dict[str, Any]:
-    """A message in a list: Mailpit's `MessageSummary`."""
+    """A message in a list: Mailpit's `MessageSummary`. Kept for the next time; not to be changed."""
     message = email.message_from_bytes(stored.raw)
     return _addressed(stored, message) | {
         "Read": False,

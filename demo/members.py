@@ -24,6 +24,8 @@ _HUNDRED_PERCENT = 2**64
 _TRIES_MAX = 12
 _BACKOFF_SECONDS, _BACKOFF_SECONDS_MAX = 0.2, 3.0
 _CLICKS_AT_ONCE_MAX = 24
+_OVER = frozenset({404, 409, 410})
+"""What a page answers when its link's time is over: trying again does not help."""
 
 
 class Decision(StrEnum):
@@ -138,6 +140,8 @@ class Members:
         self._busy: set[asyncio.Task[None]] = set()
         self._hands = asyncio.Semaphore(_CLICKS_AT_ONCE_MAX)
         self.decided: Counter[Decision] = Counter()
+        self.too_late = 0
+        """Clicks on links whose time was over: the page had no button any more."""
         self.gave_up = 0
         """Clicks that no page took, however often they were tried."""
 
@@ -172,7 +176,13 @@ class Members:
             try:
                 async with self._hands:
                     await press(self.client, link)
-            except (httpx.TransportError, httpx.HTTPStatusError, NoFormError):
+            except NoFormError:
+                self.too_late += 1
+                return
+            except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                if isinstance(error, httpx.HTTPStatusError) and error.response.status_code in _OVER:
+                    self.too_late += 1
+                    return
                 # A page that does not load is loaded again, as people do.
                 await asyncio.sleep(min(_BACKOFF_SECONDS * 2**attempt, _BACKOFF_SECONDS_MAX))
             else:

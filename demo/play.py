@@ -96,12 +96,9 @@ class Play:
 
     def status(self) -> dict[str, Any]:
         """The funnel and the figures, as the page shows them."""
-        summary = self.auditor.summary().as_dict()
-        # While things are under way, what has not arrived yet is not lost.
-        del summary["lost"]
         return {
             "phase": self.phase,
-            "funnel": summary,
+            "funnel": {**self.auditor.funnel(), "duplicated": self.auditor.duplicated()},
             "pace": self.scene.pace(system_clock()),
             "dead_letters": self.dead_letters,
         }

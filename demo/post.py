@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-_PAGE = 500
-_POLL_SECONDS = 0.15
+_PAGE_MIN, _PAGE_MAX = 20, 500
+_POLL_SECONDS = 0.2
 _TRIES_MAX = 5
 
 
@@ -44,17 +44,17 @@ class Letterbox:
     async def new(self) -> list[Post]:
         """What has arrived since the last call, oldest first."""
         found: list[Post] = []
-        start = 0
+        start, limit = 0, _PAGE_MIN
         while True:
-            answer = await self._get("/api/v1/messages", start=start, limit=_PAGE)
+            answer = await self._get("/api/v1/messages", start=start, limit=limit)
             fresh = [message for message in answer["messages"] if message["ID"] not in self._seen]
             self._seen.update(message["ID"] for message in fresh)
             found += [_post(message) for message in fresh]
             # New ones come in at the front while we turn pages and push the others further
             # back, so pages overlap: only the count tells that none is left behind.
             if not fresh or len(self._seen) >= answer["total"]:
-                return sorted(found, key=lambda post: post.received_at_ms)
-            start += _PAGE
+                return found[::-1]
+            start, limit = start + limit, min(5 * limit, _PAGE_MAX)
 
     async def text(self, post: Post) -> str:
         """The text part of a message."""
@@ -83,5 +83,5 @@ def _post(message: dict[str, Any]) -> Post:
         message_id=message["MessageID"],
         recipient=message["To"][0]["Address"] if message["To"] else "",
         subject=message["Subject"],
-        received_at_ms=int(datetime.fromisoformat(message["Created"]).timestamp() * 1000),
+        received_at_ms=round(datetime.fromisoformat(message["Created"]).timestamp() * 1000),
     )

@@ -82,7 +82,7 @@ def print_summary(summary: Summary, auditor: Auditor, play: Play, seconds: float
             f"p50 {pace['first_email_p50_seconds']:.1f} s, p99 {pace['first_email_p99_seconds']:.1f} s",
         )
     for reason, count in play.refusals.most_common():
-        table.add_row(f"rejected: {reason}", str(count))
+        table.add_row("rejected", f"{count}: {reason}")
     table.add_row("seconds", f"{seconds:.1f}")
     console.print(table)
 
