@@ -46,7 +46,7 @@ class Play:
         self.feed = Feed(self._everything)
         self.members = Members(browser, seed)
         self.refusals: Counter[str] = Counter()
-        self.phase = "Live: signing up"
+        self.phase = "Starting"
         self.signing_up = True
         self._letterbox = Letterbox(inbox)
         self._observer = Observer(stack.kafka, self._observe)
@@ -54,6 +54,11 @@ class Play:
         self._unread = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def say(self, phase: str) -> None:
+        """Tell the page how far things are."""
+        self.phase = phase
+        self.feed.publish({"status": self.status()})
 
     def accepted(self, member: str) -> None:
         """Intake answered 202."""
@@ -111,9 +116,10 @@ class Play:
         self.scene.observe(record)
 
     async def _sign_up(self, sign_ups: SignUps) -> None:
+        self.say("Live: signing up")
         await sign_ups(self)
         self.signing_up = False
-        self.phase = "Live: all signed up"
+        self.say("Live: all signed up")
 
     def _begin(self, part: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(part)

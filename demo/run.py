@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from connection.mapping import Mapping, MappingError, load_mapping
 from demo.audit import Auditor, Summary
 from demo.console import build_console
 from demo.kafka import EmbeddedKafka, KafkaStartError
-from demo.kafka_jars import JarsUnavailableError
+from demo.kafka_jars import JarsUnavailableError, kafka_jars
 from demo.london import SOURCE, synthesize
 from demo.play import Play
 from demo.processes import ProcessError, port_or_free
@@ -82,11 +82,12 @@ def run(options: DemoOptions) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         mapping = _mapping(options)
+        kafka_jars(console=console)  # the one thing that may take minutes, the first time: before anything else
         with (
             tempfile.TemporaryDirectory(prefix="london-connection-", ignore_cleanup_errors=True) as folder,
-            _kafka(console) as kafka,
+            contextlib.closing(EmbeddedKafka(console=console)) as kafka,
         ):
-            return asyncio.run(_Demo(options, mapping, console, Path(folder), kafka.bootstrap_servers).play())
+            return asyncio.run(_Demo(options, mapping, console, Path(folder), kafka).play())
     except KeyboardInterrupt:
         console.print("Ended.")
         return 130 if options.once else 0
@@ -100,13 +101,13 @@ def run(options: DemoOptions) -> int:
 
 class _Demo:
     def __init__(
-        self, options: DemoOptions, mapping: Mapping | None, console: Console, folder: Path, bootstrap_servers: str
+        self, options: DemoOptions, mapping: Mapping | None, console: Console, folder: Path, kafka: EmbeddedKafka
     ) -> None:
         self._options = options
         self._mapping = mapping
         self._console = console
         self._folder = folder
-        self._bootstrap_servers = bootstrap_servers
+        self._kafka = kafka
 
     async def play(self) -> int:
         began = time.monotonic()
@@ -124,13 +125,11 @@ class _Demo:
 
     @contextlib.asynccontextmanager
     async def _staged(self) -> AsyncIterator[Play]:
-        """Services, inbox and page are up."""
+        """The page is up at once, then Kafka, the inbox and the services."""
         options = self._options
         partners = {SOURCE} | ({self._mapping.source} if self._mapping else set())
-        stack = Stack(self._folder, self._bootstrap_servers, partners=partners, pace=_pace(options))
-        self._console.print("Starting the services ...")
+        stack = Stack(self._folder, self._kafka.bootstrap_servers, partners=partners, pace=_pace(options))
         async with (
-            stack,
             httpx.AsyncClient(base_url=stack.inbox_url, timeout=_REQUEST_SECONDS_MAX) as inbox,
             httpx.AsyncClient(timeout=_REQUEST_SECONDS_MAX) as browser,
         ):
@@ -140,8 +139,18 @@ class _Demo:
                 if port != options.console_port:
                     self._console.print(f"Port {options.console_port} is in use, so the page is elsewhere.")
                 self._console.print(f"Watch it live: [bold]http://{HOST}:{port}[/]  (logs: {self._folder})")
-                yield play
-                play.feed.close()
+                try:
+                    self._say(play, "Starting Kafka")
+                    await asyncio.to_thread(self._kafka.start)
+                    self._say(play, "Starting the services")
+                    async with stack:
+                        yield play
+                finally:
+                    play.feed.close()
+
+    def _say(self, play: Play, phase: str) -> None:
+        play.say(phase)
+        self._console.print(f"{phase} ...")
 
     async def _sign_ups(self, play: Play) -> None:
         options = self._options
@@ -236,17 +245,6 @@ def _people(options: DemoOptions) -> int:
         return options.members
     with options.import_file.open("rb") as lines:
         return sum(1 for _ in lines)
-
-
-@contextlib.contextmanager
-def _kafka(console: Console) -> Iterator[EmbeddedKafka]:
-    with console.status("Starting Kafka ..."):
-        kafka = EmbeddedKafka(console=console)
-        kafka.start()
-    try:
-        yield kafka
-    finally:
-        kafka.close()
 
 
 if __name__ == "__main__":
