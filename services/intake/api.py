@@ -8,7 +8,9 @@ derived, so sending twice does no harm.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
@@ -16,11 +18,16 @@ from typing import Any
 import orjson
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from services.intake.accept import Accepted, Desk, LeaveEvent, SignUpEvent
 from services.intake.problems import PROBLEM_MEDIA_TYPE, Problem
 from services.intake.settings import IntakeSettings
 from shared.clock import Clock
+from shared.contracts import EventType
 from shared.kafka.publishing import Outgoing
 from shared.logs import logger
 from shared.metrics import IntakeMetrics
@@ -29,6 +36,7 @@ log = logger(__name__)
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
+_COLLECT_AFTER_OBJECTS = 50_000
 Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
 """Returns when all replicas have acknowledged; raises `KafkaError` otherwise."""
 
@@ -52,19 +60,22 @@ def events_router(
     desk: Desk, keyring: Keyring, publish: Publish, settings: IntakeSettings, metrics: IntakeMetrics, clock: Clock
 ) -> APIRouter:
     """The partner API."""
-    router = APIRouter(tags=["partners"])
+    _spare_the_collector()
+    accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
+    router = APIRouter(tags=["partners"], route_class=_StraightRoute)
 
     @router.post("/v1/events", **_DOCUMENTED)
     async def post_events(request: Request) -> Response:
         """Sign members up, update them, or let them leave."""
-        partner = keyring.partner(request.headers.get("authorization"))
+        headers = dict(request.scope["headers"])
+        partner = keyring.partner(headers.get(b"authorization", b"").decode("latin-1"))
         if partner is None:
             return _refused(Problem("no-key", 401, "Send your API key.", "Authorization: Bearer KEY"), metrics)
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media_type = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if media_type not in (STRUCTURED, BATCH):
             detail = f"Content-Type must be {STRUCTURED} for one event or {BATCH} for many"
             return _refused(Problem("media-type", 415, "This content type is not understood.", detail), metrics)
-        body = await _read(request, settings.body_bytes_max)
+        body = await _read(request, headers.get(b"content-length", b""), settings.body_bytes_max)
         if isinstance(body, Problem):
             return _refused(body, metrics)
         began = perf_counter()
@@ -86,7 +97,7 @@ def events_router(
             return _refused(decision, metrics)
         async with asyncio.timeout(settings.acknowledge_seconds_max):
             await publish(decision.records)
-        metrics.events.labels(decision.event_type, "http", "accepted").inc()
+        accepted[decision.event_type].inc()
         return _json({"id": decision.event_id, "member": decision.member}, 202)
 
     async def many(body: bytes, partner: str) -> Response:
@@ -104,10 +115,10 @@ def events_router(
         records = [record for decision in decisions if isinstance(decision, Accepted) for record in decision.records]
         async with asyncio.timeout(settings.acknowledge_seconds_max):
             await publish(records)
+        for kind, count in Counter(item.event_type for item in decisions if isinstance(item, Accepted)).items():
+            accepted[kind].inc(count)
         for decision in decisions:
-            if isinstance(decision, Accepted):
-                metrics.events.labels(decision.event_type, "http", "accepted").inc()
-            else:
+            if isinstance(decision, Problem):
                 _count(decision, "http", metrics)
         results = [_result(event, decision) for event, decision in zip(events, decisions, strict=True)]
         all_accepted = all(isinstance(decision, Accepted) for decision in decisions)
@@ -116,19 +127,56 @@ def events_router(
     return router
 
 
-async def _read(request: Request, bytes_max: int) -> bytes | Problem:
+class _StraightRoute(APIRoute):
+    """Documented like any route, but called straight: the endpoint takes the request and gives the answer.
+
+    There are no dependencies to solve and no models to fill, so FastAPI's machinery for
+    them, a third of the time of a small request, is passed by.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        # Asked twice for each request. What is not plainly ours goes the usual way.
+        if scope.get("path") == self.path and scope.get("method") in (self.methods or ()):
+            return Match.FULL, {"endpoint": self.endpoint, "path_params": {}, "route": self}
+        return super().matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in (self.methods or ()):
+            await super().handle(scope, receive, send)
+            return
+        response = await self.endpoint(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+async def _read(request: Request, declared: bytes, bytes_max: int) -> bytes | Problem:
     """The body, refused as soon as it is known to be too large: before it is read, if it says so itself."""
-    too_large = Problem("too-large", 413, "The request is too large.", f"at most {bytes_max} bytes")
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > bytes_max:
-        return too_large
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > bytes_max:
-            return too_large
-        chunks.append(chunk)
-    return b"".join(chunks)
+    if declared.isdigit() and int(declared) > bytes_max:
+        return _too_large(bytes_max)
+    body, more = b"", True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        if len(body) + len(chunk) > bytes_max:
+            return _too_large(bytes_max)
+        body = body + chunk if body else chunk
+        more = message.get("more_body", False)
+    return body
+
+
+def _too_large(bytes_max: int) -> Problem:
+    return Problem("too-large", 413, "The request is too large.", f"at most {bytes_max} bytes")
+
+
+def _spare_the_collector() -> None:
+    """Have Python look for cycles of garbage seldom, and not among what stays as long as the process does.
+
+    Our garbage has no cycles: counting references frees it. With the defaults, the search took a
+    quarter of the processor's time, and half a second at once when it went through the gazetteer.
+    """
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 20, 50)
 
 
 def _result(event: Any, decision: Accepted | Problem) -> dict[str, Any]:
