@@ -258,7 +258,9 @@ def check_safe(nasty: str) -> None:
     _, html = parts(message)
     assert Remote(html).found == []
     assert html.count("<script") == 0
-    assert "49" not in html.replace("&#39;", "") or "49" in nasty or "49" in parts(usual)[1]
+    if "7*7" in nasty:
+        # A template inside a name stays text. (Of other names "49" may be a part, as in %B49.)
+        assert "49" not in html.replace("&#39;", "") or "49" in parts(usual)[1]
 
 
 def test_an_address_beyond_ascii_is_written_as_it_is() -> None:
