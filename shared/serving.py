@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 
 import uvicorn
@@ -12,6 +13,8 @@ from shared.lifeline import Lifeline
 
 _GRACE_SECONDS = 5
 """How long requests that are under way may take when the service is told to stop."""
+
+_COLLECT_AFTER_OBJECTS = 50_000
 
 CONCURRENCY_MAX = 512
 """Requests at once; more are answered 503 at once rather than left to wait."""
@@ -44,6 +47,17 @@ def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
         finally:
             watcher.cancel()
 
+    _spare_the_collector()
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
     return 0 if lifeline.reason is None and server.started else 1
+
+
+def _spare_the_collector() -> None:
+    """Have Python look for cycles of garbage seldom, and not among what stays as long as the process does.
+
+    Our garbage has next to no cycles: counting references frees it. With the defaults the search took
+    a quarter of intake's processor time, and half a second at once when it went through the gazetteer.
+    """
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 20, 50)

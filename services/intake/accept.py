@@ -124,7 +124,8 @@ class Desk:
                     "/data/place",
                     f"coordinates must lie within {community.radius_km:g} km of {community.name}'s centre",
                 )
-            return Place(wanted.name or nearest.name, wanted.latitude, wanted.longitude)
+            # The gazetteer's name, not the sender's: that could be a street, and profiles tell a neighbourhood.
+            return Place(nearest.name, wanted.latitude, wanted.longitude)
         if wanted.name is None:
             return field_problem("/data/place", "needs a name, or both latitude and longitude")
         found = gazetteer.find(wanted.name)

@@ -96,6 +96,12 @@ def test_life_topics_are_kept_only_with_their_own_consent() -> None:
     assert accepted(changed("data.consent.life_topics", True))[1].life_topics == ("new parent",)
 
 
+def test_with_coordinates_the_profile_tells_the_neighbourhood_and_not_the_street() -> None:
+    place = {"name": "12 Portobello Road", "latitude": 51.5127, "longitude": -0.2049}
+    profile = accepted(changed("data.place", place))[1]
+    assert (profile.place, profile.latitude, profile.longitude) == ("Notting Hill", 51.515, -0.205)
+
+
 def test_the_same_event_gives_the_same_keys() -> None:
     first, second = accept(EVENT), accept(EVENT)
     assert first == second
