@@ -17,7 +17,8 @@ from shared import topics
 from shared.community import load_communities
 from shared.kafka.admin import ensure_topics
 from shared.kafka.connection import new_producer
-from shared.kafka.publishing import Outgoing, publish
+from shared.kafka.publishing import publish
+from shared.outgoing import Outgoing
 from shared.settings import KafkaSettings
 
 COMMUNITIES = tuple(f"town-{number}" for number in (1, 2, 3, 4, 5, 6, 10, 17))

@@ -17,7 +17,8 @@ from shared.community import load_communities
 from shared.ids import member_id
 from shared.kafka.admin import ensure_topics
 from shared.kafka.connection import new_producer
-from shared.kafka.publishing import Outgoing, publish
+from shared.kafka.publishing import publish
+from shared.outgoing import Outgoing
 from shared.settings import KafkaSettings
 from shared.topics import PROFILES, partition_of
 

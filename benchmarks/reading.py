@@ -35,7 +35,6 @@ from shared.lifeline import Lifeline
 from shared.metrics import PlumbingMetrics, new_registry
 from shared.settings import KafkaSettings
 
-
 _READY_SECONDS_MAX = 60
 
 

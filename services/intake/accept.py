@@ -21,7 +21,7 @@ from shared.community import Communities, Community
 from shared.contracts import CloudEvent, EventType, PartnerRequest, PartnerRequestKind, SignUp
 from shared.contracts.signup import Strict
 from shared.ids import member_id
-from shared.kafka.publishing import Outgoing, outgoing, tombstone
+from shared.outgoing import Outgoing, outgoing, tombstone
 from shared.slots import SLOTS
 
 _GRID_DEGREES = 0.005

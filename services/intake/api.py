@@ -27,9 +27,9 @@ from services.intake.problems import PROBLEM_MEDIA_TYPE, Problem
 from services.intake.settings import IntakeSettings
 from shared.clock import Clock
 from shared.contracts import EventType
-from shared.kafka.publishing import Outgoing
 from shared.logs import logger
 from shared.metrics import IntakeMetrics
+from shared.outgoing import Outgoing
 
 log = logger(__name__)
 

@@ -22,10 +22,11 @@ from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
 from shared.kafka.connection import new_broker, new_producer
 from shared.kafka.lag import group_lags
-from shared.kafka.publishing import Outgoing, publish
+from shared.kafka.publishing import publish
 from shared.lifeline import Lifeline
 from shared.logs import logger
 from shared.metrics import IntakeMetrics, PlumbingMetrics, new_registry
+from shared.outgoing import Outgoing
 from shared.settings import KafkaSettings
 
 log = logger(__name__)

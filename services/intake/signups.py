@@ -8,8 +8,8 @@ from services.intake.accept import Desk
 from services.intake.problems import Problem
 from shared.clock import Clock
 from shared.kafka.batches import Bad, Batch
-from shared.kafka.publishing import Outgoing
 from shared.metrics import IntakeMetrics
+from shared.outgoing import Outgoing
 
 
 class SignUpReader:

@@ -29,10 +29,10 @@ from shared.community import Communities, Community
 from shared.contracts import RoundReference, Suggestion, SuggestionKind
 from shared.ids import round_id
 from shared.kafka.mastership import MasteredPartition, Mastership
-from shared.kafka.publishing import outgoing
 from shared.kafka.transactions import MastershipLost
 from shared.logs import logger
 from shared.metrics import MatcherMetrics
+from shared.outgoing import outgoing
 from shared.topics import partition_of
 
 log = logger(__name__)

@@ -34,10 +34,11 @@ from shared.kafka.codec import MODELS
 from shared.kafka.connection import new_broker, new_producer
 from shared.kafka.lag import group_lags
 from shared.kafka.mastership import MasteredPartition, Mastership
-from shared.kafka.publishing import outgoing, publish
+from shared.kafka.publishing import publish
 from shared.lifeline import Lifeline
 from shared.logs import logger
 from shared.metrics import NotifierMetrics, PlumbingMetrics, new_registry
+from shared.outgoing import outgoing
 from shared.settings import KafkaSettings
 
 log = logger(__name__)

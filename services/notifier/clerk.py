@@ -20,10 +20,10 @@ from shared.clock import Clock
 from shared.community import Communities
 from shared.contracts import Delivery, DeliveryState
 from shared.kafka.mastership import MasteredPartition, Mastership
-from shared.kafka.publishing import outgoing
 from shared.kafka.transactions import MastershipLost
 from shared.logs import logger
 from shared.metrics import NotifierMetrics
+from shared.outgoing import outgoing
 
 log = logger(__name__)
 

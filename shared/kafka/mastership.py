@@ -34,11 +34,11 @@ from shared.clock import Clock
 from shared.contracts import Record
 from shared.kafka.batches import Bad, Batch
 from shared.kafka.codec import BadMessage, decode
-from shared.kafka.publishing import Outgoing
 from shared.kafka.transactions import MastershipLost, PartitionProducer
 from shared.lifeline import Lifeline
 from shared.logs import logger, where_it_broke
 from shared.metrics import PlumbingMetrics
+from shared.outgoing import Outgoing
 from shared.settings import KafkaSettings
 from shared.topics import TopicSpec
 

@@ -12,33 +12,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaProducer
 
-from shared.contracts import Record
-from shared.topics import TopicSpec, partition_of
-
-
-class Outgoing(NamedTuple):
-    """A record on its way to a topic."""
-
-    topic: str
-    community: str
-    key: str
-    value: bytes | None
-    """None is a tombstone: the key is to be forgotten."""
-
-
-def outgoing(topic: TopicSpec, record: Record) -> Outgoing:
-    """A record for a topic, with its own key."""
-    return Outgoing(topic.name, record.community, record.key, record.to_bytes())
-
-
-def tombstone(topic: TopicSpec, community: str, key: str) -> Outgoing:
-    """Forgets a key of a compacted topic."""
-    return Outgoing(topic.name, community, key, None)
+from shared.outgoing import Outgoing
+from shared.topics import partition_of
 
 
 async def publish(producer: AIOKafkaProducer, records: Iterable[Outgoing], *, partitions: int) -> None:

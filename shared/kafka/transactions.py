@@ -21,7 +21,8 @@ from aiokafka.errors import (
 )
 
 from shared.kafka.connection import new_producer
-from shared.kafka.publishing import Outgoing, publish
+from shared.kafka.publishing import publish
+from shared.outgoing import Outgoing
 from shared.settings import KafkaSettings
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, OutOfOrderSequenceNumber)

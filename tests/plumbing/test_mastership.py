@@ -17,10 +17,11 @@ from shared.kafka.batches import BatchSubscription
 from shared.kafka.connection import new_broker, new_producer
 from shared.kafka.dead_letters import read_dead_letters
 from shared.kafka.mastership import MasteredPartition, Mastership
-from shared.kafka.publishing import outgoing, publish
+from shared.kafka.publishing import publish
 from shared.kafka.transactions import MastershipLost, PartitionProducer
 from shared.lifeline import Lifeline
 from shared.metrics import PlumbingMetrics, new_registry
+from shared.outgoing import outgoing
 from shared.settings import KafkaSettings
 from shared.topics import PREFERENCES, partition_of
 
