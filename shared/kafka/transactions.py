@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 from aiokafka.errors import (
     InvalidProducerEpoch,
@@ -27,6 +28,10 @@ from shared.settings import KafkaSettings
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, OutOfOrderSequenceNumber)
 
+_GRACE_SECONDS = 1.0
+"""How long a transaction may go on when its partition is taken away; it usually takes some ten milliseconds."""
+_STOP_SECONDS_MAX = 5.0
+
 
 class MastershipLost(RuntimeError):
     """Another instance is master of this partition now. Nothing of the transaction was committed."""
@@ -41,12 +46,15 @@ class PartitionProducer:
     def __init__(self, settings: KafkaSettings, role: str, partition: int) -> None:
         self.partition = partition
         self._partitions = settings.partitions
+        self._seconds_max = settings.transaction_timeout_ms / 1000
         self._producer = new_producer(
             settings,
             transactional_id=f"{role}-{partition}",
             transaction_timeout_ms=settings.transaction_timeout_ms,
         )
         self._turn = asyncio.Lock()
+        self._work: asyncio.Task[None] | None = None
+        """The transaction that is under way."""
         self._lost = False
 
     async def start(self) -> None:
@@ -54,9 +62,15 @@ class PartitionProducer:
         await self._producer.start()
 
     async def stop(self) -> None:
-        """Let go. An open transaction of ours is left to be aborted."""
+        """Let go. A transaction that is under way may end by itself, for a moment; what does not, never counts."""
         self._lost = True
-        await self._producer.stop()
+        if self._work is not None and not self._work.done():
+            # Not after the producer has stopped: a transaction would then wait for it for ever.
+            await asyncio.wait({self._work}, timeout=_GRACE_SECONDS)
+            if self._work.cancel():
+                await asyncio.wait({self._work}, timeout=_GRACE_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._producer.stop(), _STOP_SECONDS_MAX)
 
     async def commit(self, records: Iterable[Outgoing]) -> None:
         """Write all records in one transaction: when this returns, all of them can be read.
@@ -64,21 +78,36 @@ class PartitionProducer:
         Raises
         ------
         MastershipLost
-            if another master has started. Nothing was committed; final for this producer.
-        KafkaError
+            if another master has started, or this producer was stopped; final for it.
+        KafkaError, TimeoutError
             for anything else. Whether it was committed is then unknown (the answer may have
             been lost): become master anew, and read what is there, before trying again.
         """
         async with self._turn:
             if self._lost:
                 raise MastershipLost(f"partition {self.partition} has another master")
+            self._work = asyncio.create_task(self._transact(records))
             try:
-                async with self._producer.transaction():
-                    await publish(self._producer, records, partitions=self._partitions)
-            except _FENCED as error:
-                self._lost = True
-                raise MastershipLost(f"partition {self.partition} has another master") from error
-            except KafkaError:
-                if self._lost:
-                    raise MastershipLost(f"partition {self.partition} was handed over") from None
+                # Waiting for the task, not awaiting it: a transaction whose abort hangs must not hold us.
+                done, _ = await asyncio.wait({self._work}, timeout=self._seconds_max)
+            except asyncio.CancelledError:
+                self._work.cancel()
                 raise
+            if not done:
+                self._work.cancel()
+                raise TimeoutError(f"a transaction in partition {self.partition} took too long")
+            if self._work.cancelled():
+                raise MastershipLost(f"partition {self.partition} was handed over")
+            self._work.result()
+
+    async def _transact(self, records: Iterable[Outgoing]) -> None:
+        try:
+            async with self._producer.transaction():
+                await publish(self._producer, records, partitions=self._partitions)
+        except _FENCED as error:
+            self._lost = True
+            raise MastershipLost(f"partition {self.partition} has another master") from error
+        except KafkaError:
+            if self._lost:
+                raise MastershipLost(f"partition {self.partition} was handed over") from None
+            raise

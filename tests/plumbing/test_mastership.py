@@ -190,3 +190,27 @@ async def test_a_bad_message_is_reported_once_and_not_again_by_the_next_master(s
         await write(settings, *(pause(community, "m_again") for community in COMMUNITIES))
         await until(lambda: instance.holds("m_again/pause"))
         assert await reported() == 1
+
+
+@pytest.mark.parametrize("grace_seconds", [1.0, 0.002])
+async def test_a_commit_that_is_under_way_when_the_partition_is_taken_away_comes_to_an_end(
+    grace_seconds: float, settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It once waited for ever for a producer that was stopped in the middle of its transaction.
+    monkeypatch.setattr("shared.kafka.transactions._GRACE_SECONDS", grace_seconds)
+    committed = lost = 0
+    for delay_ms in range(0, 30, 3):
+        producer = PartitionProducer(settings, "interrupted", 5)
+        await producer.start()
+        records = [outgoing(PREFERENCES, pause("town-1", f"m_{number}")) for number in range(50)]
+        commit = asyncio.create_task(producer.commit(records))
+        await asyncio.sleep(delay_ms / 1000)
+        async with asyncio.timeout(PATIENCE_SECONDS / 2):
+            await producer.stop()
+            try:
+                await commit
+                committed += 1
+            except MastershipLost:
+                lost += 1
+    assert committed + lost == 10
+    assert committed if grace_seconds == 1.0 else lost
