@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 import orjson
@@ -207,5 +208,6 @@ def _leave_records(community: Community, member: str, now_ms: int) -> tuple[Outg
     )
 
 
+@lru_cache(maxsize=16_384)
 def _on_grid(degrees: float) -> float:
     return round(round(degrees / _GRID_DEGREES) * _GRID_DEGREES, 3)

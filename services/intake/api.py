@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import perf_counter
 from typing import Any
 
 import orjson
 from aiokafka.errors import KafkaError
-from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from services.intake.accept import Accepted, Desk, LeaveEvent, SignUpEvent
@@ -35,6 +34,7 @@ log = logger(__name__)
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
+_EVENTS_PATH = "/v1/events"
 Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
 """Returns when all replicas have acknowledged; raises `KafkaError` otherwise."""
 
@@ -59,9 +59,9 @@ def events_router(
 ) -> APIRouter:
     """The partner API."""
     accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
-    router = APIRouter(tags=["partners"], route_class=_StraightRoute)
+    router = APIRouter(tags=["partners"], lifespan=_straight(lambda: post_events))
 
-    @router.post("/v1/events", **_DOCUMENTED)
+    @router.post(_EVENTS_PATH, **_DOCUMENTED)
     async def post_events(request: Request) -> Response:
         """Sign members up, update them, or let them leave."""
         headers = dict(request.scope["headers"])
@@ -109,40 +109,47 @@ def events_router(
             return _refused(Problem("batch-too-large", 413, "The batch holds too many events.", detail), metrics)
         now_ms = clock()
         decisions = [desk.accept(event, partner=partner, now_ms=now_ms) for event in events]
-        records = [record for decision in decisions if isinstance(decision, Accepted) for record in decision.records]
+        good = [decision for decision in decisions if isinstance(decision, Accepted)]
         async with asyncio.timeout(settings.acknowledge_seconds_max):
-            await publish(records)
-        for kind, count in Counter(item.event_type for item in decisions if isinstance(item, Accepted)).items():
+            await publish([record for decision in good for record in decision.records])
+        for kind, count in Counter([decision.event_type for decision in good]).items():
             accepted[kind].inc(count)
-        for decision in decisions:
+        for decision in decisions if len(good) < len(decisions) else ():
             if isinstance(decision, Problem):
                 _count(decision, "http", metrics)
         results = [_result(event, decision) for event, decision in zip(events, decisions, strict=True)]
-        all_accepted = all(isinstance(decision, Accepted) for decision in decisions)
-        return _json({"results": results}, 202 if all_accepted else 207)
+        return _json({"results": results}, 202 if len(good) == len(decisions) else 207)
 
     return router
 
 
-class _StraightRoute(APIRoute):
-    """Documented like any route, but called straight: the endpoint takes the request and gives the answer.
+Endpoint = Callable[[Request], Awaitable[Response]]
 
-    There are no dependencies to solve and no models to fill, so FastAPI's machinery for
-    them, a third of the time of a small request, is passed by.
+
+def _straight(post_events: Callable[[], Endpoint]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """As the application starts, lay a straight way to the one endpoint that carries load.
+
+    It needs nothing of what lies in between: no middleware, no path to be taken apart, no
+    dependencies to solve, no model to fill. That takes two fifths of the time of a small
+    request. Everything else, and what is documented, goes the usual way.
     """
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        # Asked twice for each request. What is not plainly ours goes the usual way.
-        if scope.get("path") == self.path and scope.get("method") in (self.methods or ()):
-            return Match.FULL, {"endpoint": self.endpoint, "path_params": {}, "route": self}
-        return super().matches(scope)
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        usual, endpoint = app.middleware_stack, post_events()
+        assert usual is not None, "it is built before the application starts"
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)
-            return
-        response = await self.endpoint(Request(scope, receive))
-        await response(scope, receive, send)
+        async def stack(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope.get("path") == _EVENTS_PATH and scope.get("method") == "POST":
+                response = await endpoint(Request(scope, receive))
+                await response(scope, receive, send)
+            else:
+                await usual(scope, receive, send)
+
+        app.middleware_stack = stack
+        yield
+
+    return lifespan
 
 
 async def _read(request: Request, declared: bytes, bytes_max: int) -> bytes | Problem:
