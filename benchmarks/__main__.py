@@ -13,6 +13,7 @@ from benchmarks import __doc__ as about
 from benchmarks.figures import Findings
 from benchmarks.report import as_json, keep, machine, show
 
+_WIDTH_IN_A_FILE = 140
 NAMES = ("intake", "topic", "restart", "latency")
 
 
@@ -31,6 +32,8 @@ def main(arguments: list[str]) -> int:
 
     on = machine()
     console, progress = Console(), Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(width=_WIDTH_IN_A_FILE)
     found: list[Findings] = []
     for name in options.names or NAMES:
         module: Any = importlib.import_module(f"benchmarks.{name}")

@@ -50,16 +50,15 @@ def keep(findings: Findings, on: dict[str, Any], *, quick: bool) -> None:
 def show(findings: Findings, console: Console) -> None:
     """The table of one benchmark."""
     table = Table(title=f"[bold]{findings.benchmark}[/bold]: {findings.what}", title_justify="left", expand=False)
-    for heading in ("figure", "ours", "bare", "ours / bare", "needed"):
+    compared = any(figure.beside is not None for figure in findings.figures)
+    for heading in ("figure", "ours", "bare", "ours / bare", "needed") if compared else ("figure", "measured"):
         table.add_column(heading, justify="left" if heading == "figure" else "right")
     for figure in findings.figures:
-        table.add_row(
-            f"{figure.name} [dim]({figure.unit})[/dim]",
-            _spread(figure.ours),
-            _spread(figure.beside),
-            _share(figure),
-            "" if figure.needed is None else f"{figure.needed:.0%}",
-        )
+        row = [f"{figure.name} [dim]({figure.unit})[/dim]", _spread(figure.ours)]
+        if compared:
+            needed = "" if figure.needed is None else f"{figure.needed:.0%}"
+            row += [_spread(figure.beside), _share(figure), needed]
+        table.add_row(*row)
     console.print(table)
     for note in findings.notes:
         console.print(f"  [dim]· {note}[/dim]", highlight=False)

@@ -28,7 +28,6 @@ from shared.slots import SLOTS
 _GRID_DEGREES = 0.005
 """Coordinates are rounded to this, about 500 m: a neighbourhood, not a house."""
 
-
 _IN_THE_WEEK = {slot: place for place, slot in enumerate(SLOTS)}.__getitem__
 
 
