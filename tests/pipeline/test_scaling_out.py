@@ -42,7 +42,7 @@ def check_masterships(running: Town, service: str) -> None:
                 assert master is None, f"{service}/{partition}: {instance} while {master} was master"
                 if without_since_ms is not None:
                     gap_ms = at_ms - without_since_ms
-                    assert gap_ms <= SESSION_TIMEOUT_MS + 3_000, f"{service}/{partition}: {gap_ms} ms without a master"
+                    assert gap_ms <= SESSION_TIMEOUT_MS, f"{service}/{partition}: {gap_ms} ms without a master"
                 master = instance
             elif master == instance:
                 master, without_since_ms = None, at_ms
