@@ -79,8 +79,7 @@ def _fetch(folder: Path, console: Console) -> None:
         return
     raise JarsUnavailableError(
         f"Kafka {KAFKA_VERSION} could not be downloaded in {_ATTEMPTS_MAX} attempts. "
-        "Is Maven Central reachable from here, through HTTPS_PROXY if need be?\n"
-        + "\n".join(reasons)
+        "Is Maven Central reachable from here, through HTTPS_PROXY if need be?\n" + "\n".join(reasons)
     )
 
 
