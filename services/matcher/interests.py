@@ -36,7 +36,7 @@ IDF_FLOOR = 0.05
 TASTE_DIMENSIONS = 12
 TASTE_SHARE = 0.5
 """How much of what overlap leaves open the same taste makes up for."""
-TASTE_FLOOR = 0.1
+TASTE_FLOOR = 0.02
 """A cosine up to this is chance."""
 TOGETHER_PRIOR = 10.0
 """So many more holders are assumed of each interest: what few have is known little of."""
