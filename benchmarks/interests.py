@@ -68,7 +68,7 @@ def read_friendships(folder: Path) -> Friendships:
         liked[person][item] = float(much)
     number: dict[str, int] = {}
     row: dict[str, int] = {}
-    likes = []
+    likes: list[NDArray[np.int64]] = []
     for person, items in liked.items():
         if len(items) >= 3:
             row[person] = len(likes)
@@ -190,4 +190,5 @@ def _dot(one: Any, other: Any, pairs: Pairs) -> NDArray[np.float64]:
 
 def _cosine(vectors: Any, pairs: Pairs) -> NDArray[np.float64]:
     length = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
-    return _dot(vectors, vectors, pairs) / (length[pairs[:, 0]] * length[pairs[:, 1]])
+    cosine: NDArray[np.float64] = _dot(vectors, vectors, pairs) / (length[pairs[:, 0]] * length[pairs[:, 1]])
+    return cosine

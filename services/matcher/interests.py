@@ -214,7 +214,7 @@ def alike(space: InterestArrays, me: int, you: int, reading: NDArray[np.float64]
     cosine = np.float32(0.0)
     for axis in range(TASTE_DIMENSIONS):
         cosine += space.taste[me, axis] * space.taste[you, axis]
-    taste = min(1.0, max(0.0, (cosine - TASTE_FLOOR) / (1.0 - TASTE_FLOOR)))
+    taste: float = min(1.0, max(0.0, float(cosine - TASTE_FLOOR) / (1.0 - TASTE_FLOOR)))
     return 1.0 - (1.0 - min(1.0, overlap)) * (1.0 - TASTE_SHARE * taste * taste)
 
 
