@@ -15,7 +15,11 @@ h_i members having i; each eigenvector is scaled by the root of its eigenvalue, 
 negative ones are left out. Most lists are short, so most people who would get along have
 no word in common; taste is what can still be told of them.
 
-What it was chosen by, and how well it tells friends from strangers: see `benchmarks.interests`.
+On friendships among 1,892 people whose favourites are known (HetRec 2011 last.fm), with lists
+cut to 3 to 15: AUC .82, and .79 if any interests are listed instead of favourites. IDF cosine
+or counting what is in common: .74 and .59. No friendships are learnt from; the constants were
+chosen on other data, and the form partly on half of these people. The half that nothing was
+decided on has .83 and .79. See `benchmarks.interests`.
 """
 
 from __future__ import annotations
