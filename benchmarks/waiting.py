@@ -110,7 +110,8 @@ def _round(community: _Community, here: list[Profile], number: int, draw: np.ran
             community.waited[member] = 0
             if together:
                 community.back_in_round[member] = number + PEACE_ROUNDS
-        if match.opener is not None:
+        # Who was only going to be asked was not worn out.
+        if match.opener is not None and together:
             opener = snapshot.ids[match.opener]
             community.opened_in_round.setdefault(opener, []).append(number)
             community.loads[load.get(opener, 0) + 1] += 1
