@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def _cache_folder() -> Path:
     digest = hashlib.blake2b(digest_size=8)
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
         source = file.read_bytes()
         if b"@compiled" in source:
             digest.update(source)
