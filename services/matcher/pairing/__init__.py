@@ -3,7 +3,7 @@
 The graph is taken apart into its connected components (`parts`). An auction finds duals close
 to the best, and nearly everybody finds a mate along tight edges (`auction`). From each of
 those left over Edmonds' algorithm searches for the best exchange (`search`), with blossoms
-where odd circles are in the way (`forest`). What the duals amount to in the end is the
+where odd circles are in the way (`forest`, `tree`). What the duals amount to in the end is the
 bound (`certificate`); where no search had to be given up it equals the weight.
 """
 
@@ -21,7 +21,8 @@ from services.matcher.pairing.auction import auction, match_tight_edges
 from services.matcher.pairing.certificate import certified_bound, weight_of
 from services.matcher.pairing.forest import Forest, bare_forest, match_everything
 from services.matcher.pairing.parts import Rows, cut_out, parts_of, walk
-from services.matcher.pairing.search import bare_tree, match_those_left
+from services.matcher.pairing.search import match_those_left
+from services.matcher.pairing.tree import bare_tree
 
 __all__ = ["Pairing", "pair"]
 

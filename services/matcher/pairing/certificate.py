@@ -98,4 +98,4 @@ def weight_of(rows: Rows, mate: Ints) -> int:
                 if rows.neighbour[place] == mate[vertex]:
                     total += rows.weight[place]
                     break
-    return total  # type: ignore[no-any-return]
+    return total  # type: ignore[return-value]

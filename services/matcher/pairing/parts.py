@@ -1,4 +1,4 @@
-"""The graph in parts that can be solved by themselves, each with its vertices renumbered so that neighbours lie close."""
+"""The graph in parts that can be solved by themselves, renumbered so that neighbours lie close to each other."""
 
 from __future__ import annotations
 

@@ -14,126 +14,35 @@ All events that come later than an end already in sight are not even put onto th
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from services.matcher.compiled import compiled
-from services.matcher.pairing.forest import FREE, INNER, OUTER, Forest, Ints, Longs, match_inside, release
+from services.matcher.pairing.forest import FREE, INNER, OUTER, Forest, Ints, match_inside, release
 from services.matcher.pairing.parts import Rows
-
-NOW, LIMIT, END_FROM, END_TO, EVENTS, NODES, WAITING, WORK, MARK = range(9)
-
-
-class Tree(NamedTuple):
-    """What a search needs besides; used again and again."""
-
-    clock: Longs
-    """Now; the end in sight and its edge; sizes of what follows; work done; the last mark."""
-    when: Longs
-    """A heap of events: when, and an edge (a vertex, and a place in its row), or a blossom and -1."""
-    event_from: Ints
-    event_place: Longs
-    nodes: Ints
-    """All nodes that were given a label."""
-    waiting: Ints
-    """Outer vertices whose edges were not looked at yet."""
-
-
-def bare_tree(n: int, events: int) -> Tree:
-    """For a graph of n vertices; has room for so many events, and makes more room when it is needed."""
-    return Tree(
-        np.zeros(9, np.int64), np.empty(events, np.int64), np.empty(events, np.int32), np.empty(events, np.int64),
-        np.empty(4 * n + 8, np.int32), np.empty(n + 1, np.int32),
-    )  # fmt: skip
-
-
-@compiled
-def _with_room(tree: Tree, more: int) -> Tree:
-    """The same tree, with room for so many events more."""
-    size = tree.clock[EVENTS]
-    if size + more <= len(tree.when):
-        return tree
-    room = 2 * (size + more)
-    when, event_from, event_place = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
-    when[:size], event_from[:size] = tree.when[:size], tree.event_from[:size]
-    event_place[:size] = tree.event_place[:size]
-    return Tree(tree.clock, when, event_from, event_place, tree.nodes, tree.waiting)
-
-
-@compiled
-def _push(tree: Tree, when: int, one: int, place: int) -> None:
-    hole = tree.clock[EVENTS]
-    tree.clock[EVENTS] += 1
-    while hole > 0:
-        above = (hole - 1) >> 1
-        if tree.when[above] <= when:
-            break
-        tree.when[hole] = tree.when[above]
-        tree.event_from[hole], tree.event_place[hole] = tree.event_from[above], tree.event_place[above]
-        hole = above
-    tree.when[hole], tree.event_from[hole], tree.event_place[hole] = when, one, place
-
-
-@compiled
-def _drop_first(tree: Tree) -> None:
-    tree.clock[EVENTS] -= 1
-    size = tree.clock[EVENTS]
-    when = tree.when[size]
-    hole, below = 0, 1
-    while below < size:
-        if below + 1 < size and tree.when[below + 1] < tree.when[below]:
-            below += 1
-        if tree.when[below] >= when:
-            break
-        tree.when[hole] = tree.when[below]
-        tree.event_from[hole], tree.event_place[hole] = tree.event_from[below], tree.event_place[below]
-        hole, below = below, 2 * below + 1
-    tree.when[hole], tree.event_from[hole], tree.event_place[hole] = when, tree.event_from[size], tree.event_place[size]
-
-
-@compiled
-def _give_label(forest: Forest, tree: Tree, node: int, label: int) -> None:
-    """Let a free top node join the tree."""
-    now = tree.clock[NOW]
-    forest.label[node] = label
-    shift = now if label == OUTER else -now
-    forest.charge[node] -= 2 * shift
-    vertex, last = forest.first[node], forest.last[node]
-    while True:
-        forest.dual[vertex] += shift
-        if label == OUTER:
-            tree.waiting[tree.clock[WAITING]] = vertex
-            tree.clock[WAITING] += 1
-        if vertex == last:
-            break
-        vertex = forest.after[vertex]
-    tree.nodes[tree.clock[NODES]] = node
-    tree.clock[NODES] += 1
-    if label == INNER and node != vertex and forest.charge[node] // 2 < tree.clock[LIMIT]:
-        _push(tree, forest.charge[node] // 2, node, -1)
-
-
-@compiled
-def _take_label(forest: Forest, tree: Tree, node: int) -> None:
-    """Let a top node leave the tree: its duals become what they are now."""
-    now = tree.clock[NOW]
-    shift = now if forest.label[node] == OUTER else -now
-    forest.label[node] = FREE
-    forest.charge[node] += 2 * shift
-    vertex, last = forest.first[node], forest.last[node]
-    forest.dual[vertex] -= shift
-    while vertex != last:
-        vertex = forest.after[vertex]
-        forest.dual[vertex] -= shift
+from services.matcher.pairing.tree import (
+    END_FROM,
+    END_TO,
+    EVENTS,
+    LIMIT,
+    MARK,
+    NODES,
+    NOW,
+    WAITING,
+    WORK,
+    Tree,
+    drop_first,
+    give_label,
+    push,
+    take_label,
+    with_room,
+)
 
 
 @compiled
 def _scan(rows: Rows, forest: Forest, tree: Tree, vertex: int) -> None:
     """Look at the edges of an outer vertex."""
     own = forest.top[vertex]
-    now, dual, limit = tree.clock[NOW], forest.dual[vertex], tree.clock[LIMIT]
+    dual, limit = forest.dual[vertex], tree.clock[LIMIT]
     if dual < limit:
         limit = dual
         tree.clock[END_FROM], tree.clock[END_TO] = vertex, -1
@@ -152,7 +61,7 @@ def _scan(rows: Rows, forest: Forest, tree: Tree, vertex: int) -> None:
             limit = when
             tree.clock[END_FROM], tree.clock[END_TO] = vertex, other
         else:
-            _push(tree, when, vertex, place)
+            push(tree, when, vertex, place)
     tree.clock[LIMIT] = limit
     tree.clock[WORK] += rows.start[vertex + 1] - rows.start[vertex]
 
@@ -168,7 +77,7 @@ def _scan_back(rows: Rows, forest: Forest, tree: Tree, node: int) -> None:
             if forest.label[forest.top[other]] == OUTER:
                 when = dual + forest.dual[other] - 2 * np.int64(rows.weight[place])
                 if when < tree.clock[LIMIT]:
-                    _push(tree, when, vertex, place)
+                    push(tree, when, vertex, place)
         tree.clock[WORK] += rows.start[vertex + 1] - rows.start[vertex]
         if vertex == last:
             break
@@ -180,8 +89,8 @@ def _grow(forest: Forest, tree: Tree, one: int, other: int) -> None:
     """A tight edge leads to a free node: it and its mate join the tree."""
     node = forest.top[other]
     forest.entry_from[node], forest.entry_to[node] = one, other
-    _give_label(forest, tree, node, INNER)
-    _give_label(forest, tree, forest.top[forest.mate[forest.base[node]]], OUTER)
+    give_label(forest, tree, node, INNER)
+    give_label(forest, tree, forest.top[forest.mate[forest.base[node]]], OUTER)
 
 
 @compiled
@@ -272,7 +181,7 @@ def _shrink(forest: Forest, tree: Tree, one: int, other: int) -> None:
 def _open(rows: Rows, forest: Forest, tree: Tree, blossom: int) -> None:
     """The charge of an inner blossom is used up: what the tree needs of its circle stays in the tree."""
     one, entry = forest.entry_from[blossom], forest.entry_to[blossom]
-    _take_label(forest, tree, blossom)
+    take_label(forest, tree, blossom)
     holder = match_inside(forest, blossom)
     release(forest, blossom)
     node = forest.top[entry]
@@ -285,11 +194,11 @@ def _open(rows: Rows, forest: Forest, tree: Tree, blossom: int) -> None:
     if step % 2:
         while True:
             forest.entry_from[node], forest.entry_to[node] = one, entry
-            _give_label(forest, tree, node, INNER)
+            give_label(forest, tree, node, INNER)
             if node == holder:
                 break
             node = forest.beside[node]
-            _give_label(forest, tree, node, OUTER)
+            give_label(forest, tree, node, OUTER)
             one, entry = forest.link_from[node], forest.link_to[node]
             node = forest.beside[node]
     else:
@@ -299,10 +208,10 @@ def _open(rows: Rows, forest: Forest, tree: Tree, blossom: int) -> None:
         while place != node:
             outer = forest.beside[place]
             forest.entry_from[place], forest.entry_to[place] = forest.link_to[place], forest.link_from[place]
-            _give_label(forest, tree, place, INNER)
-            _give_label(forest, tree, outer, OUTER)
+            give_label(forest, tree, place, INNER)
+            give_label(forest, tree, outer, OUTER)
             place = forest.beside[outer]
-        _give_label(forest, tree, node, INNER)
+        give_label(forest, tree, node, INNER)
     node = forest.beside[holder]
     while node != holder:
         if forest.label[node] == FREE:
@@ -328,11 +237,11 @@ def _exchange(forest: Forest, one: int, other: int) -> None:
 @compiled
 def _edges_of(rows: Rows, forest: Forest, node: int) -> int:
     """How many edges the vertices of a node have."""
-    vertex, edges = forest.first[node], 0
+    vertex, edges = forest.first[node], np.int64(0)
     while True:
         edges += rows.start[vertex + 1] - rows.start[vertex]
         if vertex == forest.last[node]:
-            return edges
+            return edges  # type: ignore[no-any-return]
         vertex = forest.after[vertex]
 
 
@@ -342,7 +251,7 @@ def _settle(forest: Forest, tree: Tree) -> None:
     for place in range(tree.clock[NODES]):
         node = tree.nodes[place]
         if forest.label[node] != FREE:
-            _take_label(forest, tree, node)
+            take_label(forest, tree, node)
     n, place = len(forest.mate), 0
     while place < tree.clock[NODES]:
         node = tree.nodes[place]
@@ -369,12 +278,12 @@ def search(rows: Rows, forest: Forest, tree: Tree, root: int, work_max: int) -> 
     """
     tree.clock[:MARK] = 0
     tree.clock[LIMIT] = forest.dual[root] + 1
-    _give_label(forest, tree, forest.top[root], OUTER)
+    give_label(forest, tree, forest.top[root], OUTER)
     scanned, found = 0, True
     while True:
         while scanned < tree.clock[WAITING]:
             vertex = tree.waiting[scanned]
-            tree = _with_room(tree, rows.start[vertex + 1] - rows.start[vertex])
+            tree = with_room(tree, rows.start[vertex + 1] - rows.start[vertex])
             _scan(rows, forest, tree, vertex)
             scanned += 1
         if tree.clock[WORK] > work_max:
@@ -384,11 +293,11 @@ def search(rows: Rows, forest: Forest, tree: Tree, root: int, work_max: int) -> 
             tree.clock[NOW] = tree.clock[LIMIT]
             break
         now, one, place = tree.when[0], tree.event_from[0], tree.event_place[0]
-        _drop_first(tree)
+        drop_first(tree)
         tree.clock[NOW] = now
         if place < 0:
             if forest.label[one] == INNER and forest.charge[one] == 2 * now:
-                tree = _with_room(tree, _edges_of(rows, forest, one) + forest.size[one])
+                tree = with_room(tree, _edges_of(rows, forest, one) + forest.size[one])
                 _open(rows, forest, tree, one)
             continue
         other = rows.neighbour[place]
@@ -418,12 +327,13 @@ def match_those_left(
     A search looks at no more than about `search_work_max` edges, and all of them together at `work_max`.
     Returns how many had to be given up on, who are now the first of `roots`, and the work done.
     """
-    given_up, work = 0, np.int64(0)
+    given_up = work = 0
     for root in roots:
         if forest.base[forest.top[root]] != root or forest.mate[root] >= 0 or forest.dual[root] == 0:
             continue
-        if not search(rows, forest, tree, root, min(search_work_max, work_max - work)):
+        work_here_max = search_work_max if search_work_max < work_max - work else work_max - work
+        if not search(rows, forest, tree, root, work_here_max):
             roots[given_up] = root
             given_up += 1
-        work += tree.clock[WORK]
+        work += int(tree.clock[WORK])
     return given_up, work
