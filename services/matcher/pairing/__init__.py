@@ -28,7 +28,7 @@ __all__ = ["Pairing", "pair"]
 
 FIRST_SEARCH_WORK_MAX = 1_000
 """So many edges a search may look at in the first round; ten times as many in each further one."""
-WORK_PER_EDGE_MAX = 32
+WORK_PER_EDGE_MAX = 64
 """In components that need not be exact, all searches together look at each edge so many times at most, on the mean."""
 WORK_UNLIMITED = 1 << 62
 EVENTS = 4_096
