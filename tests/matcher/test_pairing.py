@@ -152,6 +152,26 @@ def test_awkward_shapes(shape: nx.Graph, weights: tuple[int, ...]) -> None:
     assert found.weight == found.upper_bound == weight_of(graph, found) == best_weight(graph)
 
 
+def near(n: int, most: int, seed: int) -> CompatibilityGraph:
+    """People on a street, each joined to the `most` nearest: the nearer the heavier."""
+    at = np.random.default_rng(seed).random(n)
+    apart = np.abs(at[:, None] - at)
+    one, other = np.repeat(np.arange(n), most), np.argsort(apart, axis=1)[:, 1 : most + 1].ravel()
+    key = np.unique(np.minimum(one, other) * n + np.maximum(one, other))
+    one, other = key // n, key % n
+    return CompatibilityGraph.from_edges(n, one, other, (1_000_000 * (1 - apart[one, other] / 2)).astype(int))
+
+
+@pytest.mark.parametrize("most", [4, 8, 12])
+def test_one_of_an_odd_number_is_left_out_and_it_is_the_right_one(most: int) -> None:
+    # The last search goes through the whole component, and what was inner comes into blossoms.
+    for seed in range(40):
+        graph = near(301, most, seed)
+        found = pair(graph)
+        assert found.weight == found.upper_bound
+    assert found.weight == best_weight(graph)
+
+
 def test_by_hand() -> None:
     # Greed takes the middle of the path; the two ends are worth more.
     path = CompatibilityGraph.from_edges(4, [0, 1, 2], [1, 2, 3], [6, 9, 6])
