@@ -151,7 +151,7 @@ def _solved(rows: Rows, lot: np.random.Generator, rounds_max: int | None) -> For
     while rounds_max is None or rounds_max > 0:
         given_up, work = match_those_left(rows, forest, tree, roots, search_work_max, work_left)
         roots = roots[:given_up]
-        search_work_max *= 10
+        search_work_max = min(10 * search_work_max, WORK_UNLIMITED)
         work_left -= work
         rounds_max = None if rounds_max is None else rounds_max - 1
         if not given_up or work_left <= 0:
