@@ -39,3 +39,11 @@ config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]  # numba s
 def compiled(function: F) -> F:
     """Compile on first call, cache on disk, release the interpreter's lock while it runs."""
     return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def compiled_loosely(function: F) -> F:
+    """The same for loops over 32-bit figures that are only looked at first: sums may be added up in any order.
+
+    Its figures must be finite.
+    """
+    return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath=True)(function))
