@@ -67,10 +67,10 @@ class Exact:
         wanted, total = self.snapshot.community.groups.wanted, 0.0
         for row in rows:
             mean = self.weight[row, list(rows)].sum() / (len(rows) - 1)
+            if mean * 100 < self.best[row] * self.policy.group_worth_percent:
+                return -np.inf
             if not self.snapshot.members["takes_any_size"][row]:
                 mean *= min(len(rows), wanted) / max(len(rows), wanted)
-            if mean * 100 < self.best[row] * self.policy.group_worth_percent * (1 - 1e-9):
-                return -np.inf
             total += mean
         return total
 

@@ -42,10 +42,11 @@ def group(
 ) -> tuple[Group, ...]:
     """Make groups among those who look for one.
 
-    A group is worth to a member what their pairs with the others in it weigh on average, less in
-    a group of another size than the community wants (by the share that is missing, or over), until the
-    member has waited so long that any allowed size will do. A member who looks for a pair as well is
-    only in a group that is worth at least `policy.group_worth_percent` of their best edge in `graph`.
+    A group is worth to a member what their pairs with the others in it weigh on average. A member who
+    looks for a pair as well is only in a group that is worth at least `policy.group_worth_percent` of
+    their best edge in `graph`. What all groups are worth to all members together is what is sought the
+    most of; to who has not waited so long that any allowed size will do, a group of another size than the
+    community wants counts for less, by the share that is missing or over.
 
     Parameters
     ----------

@@ -278,14 +278,13 @@ def openers_in(people: People, seats: Ints) -> int:
 def worth_of_group(people: People, rule: GroupRule, seats: Ints, weights: NDArray[np.int64]) -> int:
     """What a group is worth, in units of value, if `weights` is what each one's pairs with the others weigh together.
 
-    To each it is worth the mean of their pairs, less in a group of another size than is wanted, until
-    waiting has eased that. -1 if to somebody who looks for both it is worth too little beside their best pair.
+    To each it is worth the mean of their pairs, and counts for less in a group of another size than is wanted,
+    until waiting has eased that. -1 if for somebody who looks for both the mean is too little beside their best pair.
     """
     size, total = len(seats), 0
     for at in range(size):
         one = seats[at]
-        gain = weights[at] * rule.share[1 if people.members[one].takes_any_size else 0, size]
-        if gain * 100 < people.best_pair[one] * rule.worth_percent * VALUE_UNIT:
+        if weights[at] * 100 < people.best_pair[one] * rule.worth_percent * (size - 1):
             return -1
-        total += gain
+        total += weights[at] * rule.share[1 if people.members[one].takes_any_size else 0, size]
     return total
