@@ -37,7 +37,7 @@ from services.matcher.snapshot import Ints, Lists
 NEAR_GROUPS_A_WORD = 3
 NEAR_GROUPS_MAX = 12
 """How many groups one member looks at: the nearest around each of their interests, the rarest first."""
-ROUNDS_MAX = 4
+ROUNDS_MAX = 3
 ENOUGH_SHARE = 0.002
 """A round in which fewer than so many of all members change is the last."""
 
@@ -53,7 +53,7 @@ class Change(NamedTuple):
 def exchange(circles: Circles, order: Ints, people: People, rule: GroupRule, grid: Grid, executor: Executor) -> None:
     """Change `circles` for the better, everybody in their turn, until little changes. All rules are kept.
 
-    About linear: in each of at most 4 rounds, everybody looks at no more than 12 groups.
+    About linear: in each of at most 3 rounds, everybody looks at no more than 12 groups.
     """
     asking, batch_size = order, max(1, len(order) // BATCHES)
     for _ in range(ROUNDS_MAX if len(circles.value) else 0):

@@ -27,8 +27,9 @@ from services.matcher.nearby import Grid
 from services.matcher.policy import Policy
 from services.matcher.snapshot import Ints, Snapshot
 
-ATTEMPTS_MAX = 32
+ATTEMPTS_MAX = 64
 ATTEMPTS_MEMBERS = 4_000
+POOLS = (1_000, 4, 8, 6)
 """Among few, several deals are tried and the best one is taken: as many as come to so many members together."""
 
 
@@ -71,18 +72,18 @@ def group(
     people, rule, grid = people_of(graph, members, policy, space)
     if len(people.row) < rule.smallest:
         return ()
-    if len(people.row) <= MEMBERS_MAX:
-        return told(best_groups(people, rule), people, members)
-    attempts = min(ATTEMPTS_MAX, max(1, ATTEMPTS_MEMBERS // len(people.row)))
+    attempts = 1 if len(people.row) <= MEMBERS_MAX else min(ATTEMPTS_MAX, max(1, ATTEMPTS_MEMBERS // len(people.row)))
     best: tuple[tuple[int, int], Made] | None = None
     with ThreadPoolExecutor(policy.threads, "groups") as executor:
         for attempt in range(attempts):
             order = _who_first(people, members, (seed, attempt))
-            found = _deal(order, people, rule, grid, executor)
+            found = _deal(order, people, rule, _varied(rule, attempt), grid, executor)
             if best is None or found[0] > best[0]:
                 best = found
     assert best is not None
-    return told(best[1], people, members)
+    # Few are dealt out too: so one small round compiles whatever a large one will need.
+    made = best_groups(people, rule) if len(people.row) <= MEMBERS_MAX else best[1]
+    return told(made, people, members)
 
 
 def _who_first(people: People, members: Snapshot, seed: tuple[int, int]) -> Ints:
@@ -94,18 +95,25 @@ def _who_first(people: People, members: Snapshot, seed: tuple[int, int]) -> Ints
     return np.lexsort((lot, -waited, load)).astype(np.int32)
 
 
+def _varied(rule: GroupRule, attempt: int) -> GroupRule:
+    """The rule to grow by: first as it is, then with smaller groups to begin with, or among fewer people near by."""
+    wanted = max(rule.smallest, rule.wanted - attempt // 2 % 2)
+    pool_max = min(rule.pool_max, max(rule.wanted, POOLS[attempt // 4 % len(POOLS)]))
+    return rule._replace(wanted=wanted, pool_max=pool_max)
+
+
 def _deal(
-    order: Ints, people: People, rule: GroupRule, grid: Grid, executor: ThreadPoolExecutor
+    order: Ints, people: People, rule: GroupRule, growing: GroupRule, grid: Grid, executor: ThreadPoolExecutor
 ) -> tuple[tuple[int, int], Made]:
     """One deal of everybody: how good it is (groups that lack an opener, fewest first; then value), and the groups."""
     free = np.ones(len(people.row), np.bool_)
     hosts, others = order[people.openers[order]], order[~people.openers[order]]
     # Openers a second time: where many were taken, those farther away are read now.
-    made = _joined(*(grow(asking, people, rule, grid, free, executor) for asking in (hosts, hosts, others)))
+    made = _joined(*(grow(asking, people, growing, grid, free, executor) for asking in (hosts, hosts, others)))
     circles = circles_of(made, people, rule)
     exchange(circles, order, people, rule, grid, executor)
     free = circles.group < 0
-    more = grow(order[free[order]], people, rule, grid, free, executor)
+    more = grow(order[free[order]], people, growing, grid, free, executor)
     if len(more.size):
         circles = circles_of(_joined(circles.made, more), people, rule)
     open_all(circles, people, rule, grid)

@@ -27,7 +27,7 @@ from services.matcher.nearby import Grid, Index, index_of, read_outwards
 from services.matcher.score import distance_km
 from services.matcher.snapshot import Ints
 
-BATCHES = 64
+BATCHES = 16
 """Asking is done in about so many batches: one by one among few."""
 TASKS_A_BATCH = 8
 INDEX_AGAIN_SHARE = 0.6

@@ -181,7 +181,8 @@ def pair_weight(people: People, a: int, b: int) -> int:
     overlap = 0.0
     while one < one_end and other < other_end:
         if space.item[one] == space.item[other]:
-            overlap += space.weight[one] * space.weight[other]
+            idf = space.idf[space.item[one]]
+            overlap += idf * space.scale[a] * (idf * space.scale[b])
             one += 1
             other += 1
         elif space.item[one] < space.item[other]:
@@ -194,9 +195,11 @@ def pair_weight(people: People, a: int, b: int) -> int:
 @compiled
 def read_weight(people: People, me: int, you: int, reading: NDArray[np.float64]) -> int:
     """The same, with my weights spread in `reading`: quicker for one who is compared with many."""
-    space, overlap = people.space, 0.0
+    space, overlap, scale = people.space, 0.0, people.space.scale[you]
     for place in range(space.start[you], space.start[you + 1]):
-        overlap += space.weight[place] * reading[space.item[place]]
+        item = space.item[place]
+        # idf * scale is the weight: memory that need not be read.
+        overlap += space.idf[item] * scale * reading[item]
     return _weight(people, me, you, overlap)
 
 
