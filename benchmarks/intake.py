@@ -15,7 +15,7 @@ from benchmarks.figures import Figure, Findings, spread
 from benchmarks.processes import Running, answer_of, free_port, running, service
 from demo.kafka import EmbeddedKafka
 from demo.london import SOURCE, synthesize
-from services.intake.api import BATCH, STRUCTURED
+from services.intake.envelopes import BATCH, STRUCTURED
 from shared.kafka.admin import ensure_topics
 from shared.settings import KafkaSettings
 

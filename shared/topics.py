@@ -85,13 +85,17 @@ DEAD_LETTERS = TopicSpec(
     "dead-letters", "the original key", "the original bytes, where they came from, what was wrong", "delete",
     "all services", ("operators",), 30 * _DAY_MS,
 )  # fmt: skip
+PARTNER_PREFERENCES = TopicSpec(
+    "partner-preferences", "member and kind", "what a partner app passes on and what lasts: pause, block", "compact",
+    "intake", ("matcher", "notifier"),
+)  # fmt: skip
 
 TOPICS = MappingProxyType(
     {
         topic.name: topic
         for topic in (
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
-            CHOICES, PREFERENCES, OUTBOX, DELIVERIES, DEAD_LETTERS,
+            CHOICES, PREFERENCES, OUTBOX, DELIVERIES, DEAD_LETTERS, PARTNER_PREFERENCES,
         )
     }
 )  # fmt: skip

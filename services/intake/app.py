@@ -9,14 +9,15 @@ from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
 from services.intake.accept import Desk
-from services.intake.api import Keyring, events_router
+from services.intake.api import EventsEndpoint, Keyring, events_router
 from services.intake.gazetteer import load_gazetteers
 from services.intake.settings import IntakeSettings
 from services.intake.signups import SignUpReader
+from services.intake.vocabulary_api import vocabulary_router
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import CloudEvent, Contact, PartnerRequest, Profile
+from shared.contracts import CloudEvent, Contact, PartnerPreference, PartnerRequest, Profile
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -41,7 +42,8 @@ def build_app(
     """
     communities = settings.communities()
     keys = {source: key.get_secret_value() for source, key in settings.api_keys.items()}
-    desk = Desk(communities, load_gazetteers(communities), frozenset(keys))
+    gazetteers = load_gazetteers(communities)
+    desk = Desk(communities, gazetteers, frozenset(keys))
     registry = new_registry()
     metrics = IntakeMetrics(registry)
     plumbing = PlumbingMetrics(registry)
@@ -94,13 +96,19 @@ def build_app(
         version="1",
         lifespan=lifespan,
     )
-    app.include_router(events_router(desk, Keyring(keys), send, settings, metrics, clock))
+    app.include_router(events_router(EventsEndpoint(desk, Keyring(keys), send, settings, metrics, clock)))
+    app.include_router(vocabulary_router(gazetteers))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(
             "intake",
             receives={topics.SIGNUPS: CloudEvent},
-            sends={topics.PROFILES: Profile, topics.CONTACTS: Contact, topics.PARTNER_REQUESTS: PartnerRequest},
+            sends={
+                topics.PROFILES: Profile,
+                topics.CONTACTS: Contact,
+                topics.PARTNER_REQUESTS: PartnerRequest,
+                topics.PARTNER_PREFERENCES: PartnerPreference,
+            },
         )
     )
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.intake.accept import Desk
+from services.intake.envelopes import from_kafka
 from services.intake.problems import Problem
 from shared.clock import Clock
 from shared.kafka.batches import Bad, Batch
@@ -33,7 +34,8 @@ class SignUpReader:
         bad = []
         records: list[Outgoing] = []
         for message in batch:
-            decision = self._desk.accept(message.value or b"", partner=None, now_ms=now_ms)
+            event = from_kafka(message.headers, message.value)
+            decision = event if isinstance(event, Problem) else self._desk.accept(event, partner=None, now_ms=now_ms)
             if isinstance(decision, Problem):
                 bad.append((message, decision.summary()))
                 self._metrics.rejections.labels(decision.kind).inc()

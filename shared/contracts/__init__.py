@@ -7,6 +7,7 @@ signups        `CloudEvent` with a `SignUp`         `shared.contracts.signup`
 profiles       `Profile`                            `shared.contracts.member`
 contacts       `Contact`                            `shared.contracts.member`
 partner-requests `PartnerRequest`                   `shared.contracts.member`
+partner-preferences `PartnerPreference`             `shared.contracts.partner`
 suggestions    `Suggestion`                         `shared.contracts.suggestion`
 introductions  `Introduction`                       `shared.contracts.introduction`
 choices        `Choice`                             `shared.contracts.choice`
@@ -23,8 +24,19 @@ from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKi
 from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind
 from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState
 from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind, Profile
+from shared.contracts.partner import PartnerPreference, PartnerPreferenceKind
 from shared.contracts.record import Record
-from shared.contracts.signup import CloudEvent, Consent, EventType, Openness, PlaceInput, SignUp
+from shared.contracts.signup import (
+    Blocking,
+    CloudEvent,
+    Consent,
+    EventType,
+    Leaving,
+    Openness,
+    Pausing,
+    PlaceInput,
+    SignUp,
+)
 from shared.contracts.suggestion import (
     Anchor,
     MeetingPlace,
@@ -36,6 +48,7 @@ from shared.contracts.suggestion import (
 
 __all__ = [
     "Anchor",
+    "Blocking",
     "Choice",
     "ChoiceKind",
     "ClosingReason",
@@ -49,10 +62,14 @@ __all__ = [
     "EventType",
     "Introduction",
     "IntroductionState",
+    "Leaving",
     "MeetingPlace",
     "Openness",
+    "PartnerPreference",
+    "PartnerPreferenceKind",
     "PartnerRequest",
     "PartnerRequestKind",
+    "Pausing",
     "PlaceInput",
     "Preference",
     "PreferenceKind",
