@@ -89,6 +89,10 @@ PARTNER_PREFERENCES = TopicSpec(
     "partner-preferences", "member and kind", "what a partner app passes on and what lasts: pause, block", "compact",
     "intake", ("matcher", "notifier"),
 )  # fmt: skip
+PARTNERS = TopicSpec(
+    "partners", "source", "a partner app: hashes of its keys, its webhook, its limits", "compact",
+    "operators (`connection partner`)", ("intake",),
+)  # fmt: skip
 
 TOPICS = MappingProxyType(
     {
@@ -96,6 +100,7 @@ TOPICS = MappingProxyType(
         for topic in (
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
             CHOICES, PREFERENCES, OUTBOX, DELIVERIES, DEAD_LETTERS, PARTNER_PREFERENCES,
+            PARTNERS,
         )
     }
 )  # fmt: skip

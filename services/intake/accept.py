@@ -35,6 +35,7 @@ class Accepted(NamedTuple):
 
     event_type: str
     event_id: str
+    source: str
     member: str
     records: tuple[Outgoing, ...]
     time_ms: int | None = None
@@ -113,7 +114,7 @@ class Desk:
         if isinstance(records, Problem):
             return records
         time_ms = None if event.time is None else int(event.time.timestamp() * 1000)
-        return Accepted(event.type, event.id, member, records, time_ms)
+        return Accepted(event.type, event.id, event.source, member, records, time_ms)
 
     def _who(self, event: CloudEvent, partner: str | None, community: Community | None) -> Problem | None:
         if partner is not None and event.source != partner:

@@ -8,7 +8,6 @@ derived, so sending twice does no harm.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -24,8 +23,10 @@ from starlette.types import Receive, Scope, Send
 from services.intake.accept import Accepted, Desk
 from services.intake.documented import DOCUMENTED
 from services.intake.envelopes import Event, One, events_of, from_http, media_problem, unpacked
+from services.intake.keyring import Keyring
 from services.intake.problems import PROBLEM_MEDIA_TYPE, Problem
 from services.intake.settings import IntakeSettings
+from services.intake.signed import signature_problem
 from shared.clock import Clock
 from shared.contracts import EventType
 from shared.logs import logger
@@ -39,21 +40,6 @@ _TRUE = (b"dry_run=true", b"dry_run=1")
 Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
 """Returns when all replicas have acknowledged; raises `KafkaError` otherwise."""
 Headers = Mapping[bytes, bytes]
-
-
-class Keyring:
-    """Knows partners by their API keys. Keeps hashes only, so that a dump of memory holds no key."""
-
-    def __init__(self, keys_by_source: Mapping[str, str]) -> None:
-        self._source_by_hash = {_hash(key): source for source, key in keys_by_source.items()}
-
-    def partner(self, authorization: str | None) -> str | None:
-        """The source that a request's Authorization header proves, or `None`.
-
-        What is looked up is a hash of the key: how long that takes says nothing about the key.
-        """
-        scheme, _, key = (authorization or "").partition(" ")
-        return self._source_by_hash.get(_hash(key.strip())) if scheme.lower() == "bearer" else None
 
 
 class Answer(NamedTuple):
@@ -111,9 +97,13 @@ class EventsEndpoint:
         body = await _read(receive, headers.get(b"content-length", b""), self._settings.body_bytes_max)
         if isinstance(body, Problem):
             return self._refused(body)
+        if partner.signature_required or (partner.signing_secrets and b"webhook-signature" in headers):
+            problem = signature_problem(partner, headers, body, self._clock())
+            if problem is not None:
+                return self._refused(problem)
         began = perf_counter()
         try:
-            return await self._take(headers, body, partner, dry_run=scope["query_string"] in _TRUE)
+            return await self._take(headers, body, partner.source, dry_run=scope["query_string"] in _TRUE)
         except (KafkaError, TimeoutError) as error:
             self._metrics.publish_failures.inc()
             log.warning("not_acknowledged", error=type(error).__name__)
@@ -266,7 +256,3 @@ def _problem_answer(problem: Problem, *headers: tuple[bytes, bytes]) -> Answer:
     if problem.status == 401:
         headers += ((b"www-authenticate", b"Bearer"),)
     return Answer(problem.status, orjson.dumps(problem.to_json()), PROBLEM_MEDIA_TYPE.encode(), headers)
-
-
-def _hash(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()

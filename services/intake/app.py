@@ -9,15 +9,18 @@ from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
 from services.intake.accept import Desk
-from services.intake.api import EventsEndpoint, Keyring, events_router
+from services.intake.api import EventsEndpoint, events_router
 from services.intake.gazetteer import load_gazetteers
+from services.intake.keyring import keyring_of
+from services.intake.partners import keep
 from services.intake.settings import IntakeSettings
 from services.intake.signups import SignUpReader
+from services.intake.tail import Tail
 from services.intake.vocabulary_api import vocabulary_router
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import CloudEvent, Contact, PartnerPreference, PartnerRequest, Profile
+from shared.contracts import CloudEvent, Contact, Partner, PartnerPreference, PartnerRequest, Profile
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -43,7 +46,8 @@ def build_app(
     communities = settings.communities()
     keys = {source: key.get_secret_value() for source, key in settings.api_keys.items()}
     gazetteers = load_gazetteers(communities)
-    desk = Desk(communities, gazetteers, frozenset(keys))
+    keyring = keyring_of(keys)
+    desk = Desk(communities, gazetteers, keyring)
     registry = new_registry()
     metrics = IntakeMetrics(registry)
     plumbing = PlumbingMetrics(registry)
@@ -51,6 +55,7 @@ def build_app(
     producer: AIOKafkaProducer | None = None
     signups: BatchSubscription | None = None
     running = False
+    partners = Tail(kafka, topics.PARTNERS, keep(keyring), lifeline)
 
     async def send(records: Sequence[Outgoing]) -> None:
         assert producer is not None, "requests are only served while the producer runs"
@@ -60,13 +65,14 @@ def build_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         nonlocal producer, running, signups
         await ensure_topics(kafka)
+        await partners.start()
         producer = new_producer(kafka, client_id="intake")
         await producer.start()
         signups = BatchSubscription(
             broker,
             [topics.SIGNUPS],
             group_id="intake",
-            handle=SignUpReader(desk, send, metrics, clock).on_batch,
+            handle=SignUpReader(desk, keyring, send, metrics, clock).on_batch,
             dead_letter_producer=producer,
             settings=kafka,
             metrics=plumbing,
@@ -74,13 +80,14 @@ def build_app(
         )
         await broker.start()
         running = True
-        log.info("intake_started", communities=len(communities), partners=len(keys))
+        log.info("intake_started", communities=len(communities), partners=len(keyring))
         try:
             yield
         finally:
             running = False
             await broker.stop()
             await producer.stop()
+            await partners.stop()
 
     def not_ready_because() -> str | None:
         return None if running and lifeline.reason is None else "not connected to Kafka"
@@ -96,13 +103,13 @@ def build_app(
         version="1",
         lifespan=lifespan,
     )
-    app.include_router(events_router(EventsEndpoint(desk, Keyring(keys), send, settings, metrics, clock)))
+    app.include_router(events_router(EventsEndpoint(desk, keyring, send, settings, metrics, clock)))
     app.include_router(vocabulary_router(gazetteers))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(
             "intake",
-            receives={topics.SIGNUPS: CloudEvent},
+            receives={topics.SIGNUPS: CloudEvent, topics.PARTNERS: Partner},
             sends={
                 topics.PROFILES: Profile,
                 topics.CONTACTS: Contact,

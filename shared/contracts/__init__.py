@@ -8,6 +8,7 @@ profiles       `Profile`                            `shared.contracts.member`
 contacts       `Contact`                            `shared.contracts.member`
 partner-requests `PartnerRequest`                   `shared.contracts.member`
 partner-preferences `PartnerPreference`             `shared.contracts.partner`
+partners       `Partner`                            `shared.contracts.partner`
 suggestions    `Suggestion`                         `shared.contracts.suggestion`
 introductions  `Introduction`                       `shared.contracts.introduction`
 choices        `Choice`                             `shared.contracts.choice`
@@ -24,7 +25,7 @@ from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKi
 from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind
 from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState
 from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind, Profile
-from shared.contracts.partner import PartnerPreference, PartnerPreferenceKind
+from shared.contracts.partner import Partner, PartnerKey, PartnerPreference, PartnerPreferenceKind
 from shared.contracts.record import Record
 from shared.contracts.signup import (
     Blocking,
@@ -65,6 +66,8 @@ __all__ = [
     "Leaving",
     "MeetingPlace",
     "Openness",
+    "Partner",
+    "PartnerKey",
     "PartnerPreference",
     "PartnerPreferenceKind",
     "PartnerRequest",

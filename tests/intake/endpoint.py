@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from test_accept import DESK, EVENT, NOW_MS
 
-from services.intake.api import EventsEndpoint, Keyring
+from services.intake.api import EventsEndpoint
+from services.intake.keyring import keyring_of
 from services.intake.settings import IntakeSettings
 from shared.metrics import IntakeMetrics
 from shared.outgoing import Outgoing
@@ -48,7 +49,8 @@ class InMemory:
             self.published.extend(records)
 
         metrics = IntakeMetrics(CollectorRegistry())
-        self.app = EventsEndpoint(DESK, Keyring(self.keys), publish, self.settings, metrics, lambda: self.now_ms)
+        self.keyring = keyring_of(self.keys)
+        self.app = EventsEndpoint(DESK, self.keyring, publish, self.settings, metrics, lambda: self.now_ms)
 
     def post(
         self,
