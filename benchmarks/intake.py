@@ -61,6 +61,7 @@ def run(bounds: Bounds, tell: Callable[[str], None]) -> Findings:
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
             "INTAKE_API_KEYS": orjson.dumps({SOURCE: KEY}).decode(),
+            "INTAKE_EVENTS_PER_SECOND_MAX": "1000000",
         }
         port = free_port()
         with (

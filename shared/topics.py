@@ -93,6 +93,10 @@ PARTNERS = TopicSpec(
     "partners", "source", "a partner app: hashes of its keys, its webhook, its limits", "compact",
     "operators (`connection partner`)", ("intake",),
 )  # fmt: skip
+CLAIMS = TopicSpec(
+    "claims", "none", "which events are taken in hand, done, given up: hashes only", "delete",
+    "intake", ("intake",), 3 * _DAY_MS,
+)  # fmt: skip
 
 TOPICS = MappingProxyType(
     {
@@ -100,7 +104,7 @@ TOPICS = MappingProxyType(
         for topic in (
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
             CHOICES, PREFERENCES, OUTBOX, DELIVERIES, DEAD_LETTERS, PARTNER_PREFERENCES,
-            PARTNERS,
+            PARTNERS, CLAIMS,
         )
     }
 )  # fmt: skip

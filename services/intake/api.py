@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 import orjson
@@ -21,24 +21,33 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from services.intake.accept import Accepted, Desk
+from services.intake.claims import Verdict
 from services.intake.documented import DOCUMENTED
 from services.intake.envelopes import Event, One, events_of, from_http, media_problem, unpacked
 from services.intake.keyring import Keyring
+from services.intake.ledger import Ledger, claim_of, claim_of_key
+from services.intake.limits import RateLimits
+from services.intake.once import BUSY, problem_of
 from services.intake.problems import PROBLEM_MEDIA_TYPE, Problem
 from services.intake.settings import IntakeSettings
 from services.intake.signed import signature_problem
 from shared.clock import Clock
-from shared.contracts import EventType
+from shared.contracts import EventType, Partner
+from shared.contracts.claim import Step, Way
 from shared.logs import logger
 from shared.metrics import IntakeMetrics
-from shared.outgoing import Outgoing
 
 log = logger(__name__)
 
 _EVENTS_PATH = "/v1/events"
+_KEY_LETTERS_MAX = 200
 _TRUE = (b"dry_run=true", b"dry_run=1")
-Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
-"""Returns when all replicas have acknowledged; raises `KafkaError` otherwise."""
+_CLOSE = (b"connection", b"close")
+"""Whoever sends too much or too slowly is not listened to any longer."""
+_SOON = (b"retry-after", b"1")
+_SOON_IF_BUSY: dict[bool, tuple[tuple[bytes, bytes], ...]] = {True: (_SOON,), False: ()}
+_TOO_MANY = Problem("too-many-requests", 429, "That is more than agreed.", "Retry-After says when to go on")
+_TOO_SLOW = Problem("too-slow", 408, "The body did not come in time.", "send it at once")
 Headers = Mapping[bytes, bytes]
 
 
@@ -58,17 +67,18 @@ class EventsEndpoint:
         self,
         desk: Desk,
         keyring: Keyring,
-        publish: Publish,
+        ledger: Ledger,
         settings: IntakeSettings,
         metrics: IntakeMetrics,
         clock: Clock,
     ) -> None:
         self._desk = desk
         self._keyring = keyring
-        self._publish = publish
+        self._ledger = ledger
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._limits = RateLimits(settings.events_per_second_max, settings.burst_seconds)
         self._accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,26 +101,67 @@ class EventsEndpoint:
         partner = self._keyring.partner(headers.get(b"authorization", b"").decode("latin-1"))
         if partner is None:
             return self._refused(Problem("no-key", 401, "Send your API key.", "Authorization: Bearer KEY"))
+        allowance = self._limits.take(partner.source, partner.events_per_second, monotonic())
+        if allowance.refused:
+            answer = self._refused(_TOO_MANY, (b"retry-after", b"%d" % allowance.wait_seconds))
+        else:
+            answer = await self._answer_partner(headers, partner, receive, dry_run=scope["query_string"] in _TRUE)
+        rate = (
+            (b"ratelimit-limit", b"%d" % allowance.per_second),
+            (b"ratelimit-remaining", b"%d" % allowance.left),
+            (b"ratelimit-reset", b"%d" % allowance.full_seconds),
+        )
+        return answer._replace(headers=answer.headers + rate)
+
+    async def _answer_partner(self, headers: Headers, partner: Partner, receive: Receive, *, dry_run: bool) -> Answer:
         problem = media_problem(headers)
         if problem is not None:
             return self._refused(problem)
-        body = await _read(receive, headers.get(b"content-length", b""), self._settings.body_bytes_max)
+        try:
+            async with asyncio.timeout(self._settings.body_seconds_max):
+                body = await _read(receive, headers.get(b"content-length", b""), self._settings.body_bytes_max)
+        except TimeoutError:
+            return self._refused(_TOO_SLOW, _CLOSE)
         if isinstance(body, Problem):
-            return self._refused(body)
+            return self._refused(body, _CLOSE)
         if partner.signature_required or (partner.signing_secrets and b"webhook-signature" in headers):
             problem = signature_problem(partner, headers, body, self._clock())
             if problem is not None:
                 return self._refused(problem)
         began = perf_counter()
         try:
-            return await self._take(headers, body, partner.source, dry_run=scope["query_string"] in _TRUE)
+            if b"idempotency-key" in headers and not dry_run:
+                return await self._take_once(headers, body, partner.source)
+            return await self._take(headers, body, partner.source, dry_run=dry_run)
         except (KafkaError, TimeoutError) as error:
             self._metrics.publish_failures.inc()
             log.warning("not_acknowledged", error=type(error).__name__)
             problem = Problem("not-acknowledged", 503, "Kafka did not acknowledge in time.", "Send the same again.")
-            return _problem_answer(problem, (b"retry-after", b"1"))
+            return _problem_answer(problem, _SOON)
         finally:
             self._metrics.request_seconds.observe(perf_counter() - began)
+
+    async def _take_once(self, headers: Headers, body: bytes, partner: str) -> Answer:
+        """Under an `Idempotency-Key`: another body is refused. The answer is worked out anew, and is the same."""
+        key = headers[b"idempotency-key"].decode("latin-1").strip()
+        if not 0 < len(key) <= _KEY_LETTERS_MAX:
+            detail = f"Idempotency-Key must have 1 to {_KEY_LETTERS_MAX} characters"
+            return self._refused(Problem("bad-idempotency-key", 422, "The key cannot be used.", detail))
+        entry = claim_of_key(partner, key, body)
+        async with asyncio.timeout(self._settings.acknowledge_seconds_max):
+            [verdict] = await self._ledger.claim(partner, [entry], Way.HTTP)
+        problem = problem_of(verdict)
+        if problem is not None:
+            return self._refused(problem, *_SOON_IF_BUSY[problem is BUSY])
+        step = Step.RELEASED
+        try:
+            answer = await self._take(headers, body, partner, dry_run=False)
+            if answer.status in (202, 207):
+                step = Step.DONE
+            return answer
+        finally:
+            if verdict is not Verdict.SEEN:
+                self._ledger.note(partner, [entry], step, Way.HTTP)
 
     async def _take(self, headers: Headers, body: bytes, partner: str, *, dry_run: bool) -> Answer:
         content = from_http(headers, body)
@@ -121,13 +172,24 @@ class EventsEndpoint:
         return self._explain_many(content.body, partner) if dry_run else await self._many(content.body, partner)
 
     async def _one(self, event: Event, partner: str) -> Answer:
-        decision = self._desk.accept(event, partner=partner, now_ms=self._clock())
+        now_ms = self._clock()
+        decision = self._desk.accept(event, partner=partner, now_ms=now_ms)
         if isinstance(decision, Problem):
             return self._refused(decision)
-        async with asyncio.timeout(self._settings.acknowledge_seconds_max):
-            await self._publish(decision.records)
+        [verdict] = await self._store(partner, [decision], now_ms)
+        problem = problem_of(verdict)
+        if problem is not None:
+            return self._refused(problem, *_SOON_IF_BUSY[problem is BUSY])
         self._accepted[decision.event_type].inc()
-        return Answer(202, orjson.dumps({"id": decision.event_id, "member": decision.member}))
+        return Answer(202, orjson.dumps(_told(decision, verdict)))
+
+    async def _store(self, partner: str, events: Sequence[Accepted], now_ms: int) -> list[Verdict]:
+        """Claim and publish; what each event got. Raises `KafkaError` or `TimeoutError`: then send all again."""
+        async with asyncio.timeout(self._settings.acknowledge_seconds_max):
+            entries = [claim_of(event, now_ms) for event in events]
+            verdicts = await self._ledger.claim(partner, entries, Way.HTTP)
+            await self._ledger.publish_won(partner, events, entries, verdicts, Way.HTTP)
+            return verdicts
 
     async def _many(self, body: bytes, partner: str) -> Answer:
         now_ms = self._clock()
@@ -141,21 +203,36 @@ class EventsEndpoint:
         count = len(events if decisions is None else decisions)
         if count > self._settings.batch_events_max:
             return self._too_many()
+        self._limits.charge(partner, max(0, count - 1))
         if decisions is None:
             decisions = [self._desk.accept(unpacked(event), partner=partner, now_ms=now_ms) for event in events]
         good = [decision for decision in decisions if isinstance(decision, Accepted)]
-        async with asyncio.timeout(self._settings.acknowledge_seconds_max):
-            await self._publish([record for decision in good for record in decision.records])
-        for kind, times in Counter([decision.event_type for decision in good]).items():
+        verdicts = iter(await self._store(partner, good, now_ms))
+        results = []
+        refused, busy = 0, False
+        kinds: Counter[str] = Counter()
+        for decision, event in zip(decisions, events or decisions, strict=True):
+            if isinstance(decision, Accepted):
+                verdict = next(verdicts)
+                problem = problem_of(verdict)
+                if problem is None:
+                    results.append({"status": 202, **_told(decision, verdict)})
+                    kinds[decision.event_type] += 1
+                    continue
+                results.append({"id": decision.event_id, "status": problem.status, "problem": problem.to_json()})
+                busy |= verdict is Verdict.BUSY
+            else:
+                problem = decision
+                results.append(_refusal(problem, event))
+            self._count(problem)
+            refused += 1
+        for kind, times in kinds.items():
             self._accepted[kind].inc(times)
-        if len(good) == count:
-            results = [{"id": one.event_id, "status": 202, "member": one.member} for one in good]
-            return Answer(202, orjson.dumps({"results": results}))
-        for decision in decisions:
-            if isinstance(decision, Problem):
-                self._count(decision)
-        each = zip(decisions, events or decisions, strict=True)
-        return Answer(207, orjson.dumps({"results": [_result(decision, event) for decision, event in each]}))
+        if busy:
+            # The whole is to be sent again: for those that are accepted already that changes nothing.
+            body = orjson.dumps(BUSY.to_json() | {"results": results})
+            return Answer(BUSY.status, body, PROBLEM_MEDIA_TYPE.encode(), (_SOON,))
+        return Answer(207 if refused else 202, orjson.dumps({"results": results}))
 
     def _explain_many(self, body: bytes, partner: str) -> Answer:
         events = events_of(body)
@@ -166,7 +243,7 @@ class EventsEndpoint:
         results = []
         for event in events:
             one = self._desk.explain(unpacked(event), partner=partner, now_ms=self._clock())
-            results.append(_result(one, event) if isinstance(one, Problem) else {"status": 200, **one})
+            results.append(_refusal(one, event) if isinstance(one, Problem) else {"status": 200, **one})
         return Answer(200, orjson.dumps({"dry_run": True, "results": results}))
 
     def _too_many(self) -> Answer:
@@ -179,9 +256,9 @@ class EventsEndpoint:
             return self._refused(explained)
         return Answer(200, orjson.dumps(explained | {"dry_run": True}))
 
-    def _refused(self, problem: Problem) -> Answer:
+    def _refused(self, problem: Problem, *headers: tuple[bytes, bytes]) -> Answer:
         self._count(problem)
-        return _problem_answer(problem)
+        return _problem_answer(problem, *headers)
 
     def _count(self, problem: Problem) -> None:
         self._metrics.events.labels("unknown", "http", "rejected").inc()
@@ -241,14 +318,19 @@ def _too_large(bytes_max: int) -> Problem:
     return Problem("too-large", 413, "The request is too large.", f"at most {bytes_max} bytes")
 
 
-def _result(decision: Accepted | Problem, event: Any) -> dict[str, Any]:
-    if isinstance(decision, Accepted):
-        return {"id": decision.event_id, "status": 202, "member": decision.member}
+def _told(decision: Accepted, verdict: Verdict) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": decision.event_id, "member": decision.member}
+    if verdict is Verdict.STALE:
+        told["superseded"] = True
+    return told
+
+
+def _refusal(problem: Problem, event: Any) -> dict[str, Any]:
     event_id = event.get("id") if isinstance(event, dict) else None
     return {
         "id": event_id if isinstance(event_id, str) else None,
-        "status": decision.status,
-        "problem": decision.to_json(),
+        "status": problem.status,
+        "problem": problem.to_json(),
     }
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
 from services.intake.accept import Desk
 from services.intake.api import EventsEndpoint, events_router
+from services.intake.claims import Claims
 from services.intake.gazetteer import load_gazetteers
 from services.intake.keyring import keyring_of
+from services.intake.ledger import Ledger
 from services.intake.partners import keep
+from services.intake.problem_answers import speak_of_problems
 from services.intake.settings import IntakeSettings
 from services.intake.signups import SignUpReader
+from services.intake.stored import StoredRecords
 from services.intake.tail import Tail
 from services.intake.vocabulary_api import vocabulary_router
 from shared import topics
@@ -34,6 +39,11 @@ from shared.outgoing import Outgoing
 from shared.settings import KafkaSettings
 
 log = logger(__name__)
+
+LEASE_SPARE = 5.0
+"""Seconds after the time for an answer is over until somebody else may take an event in hand."""
+FLUSH_SECONDS_MAX = 2.0
+"""How long the last claims may take when the service is told to stop: without them nothing is lost."""
 
 
 def build_app(
@@ -56,10 +66,14 @@ def build_app(
     signups: BatchSubscription | None = None
     running = False
     partners = Tail(kafka, topics.PARTNERS, keep(keyring), lifeline)
+    remembered_ms = settings.remembered_hours * 3_600_000
+    memory = Claims(remembered_ms=remembered_ms, lease_ms=int((settings.acknowledge_seconds_max + LEASE_SPARE) * 1000))
 
     async def send(records: Sequence[Outgoing]) -> None:
         assert producer is not None, "requests are only served while the producer runs"
         await publish(producer, records, partitions=kafka.partitions)
+
+    ledger = Ledger(memory, send, StoredRecords(kafka).find, clock, lifeline, partitions=kafka.partitions)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -68,11 +82,14 @@ def build_app(
         await partners.start()
         producer = new_producer(kafka, client_id="intake")
         await producer.start()
+        ledger.producer = producer
+        claims = Tail(kafka, topics.CLAIMS, ledger.on_record, lifeline, since_ms=clock() - remembered_ms)
+        await claims.start()
         signups = BatchSubscription(
             broker,
             [topics.SIGNUPS],
             group_id="intake",
-            handle=SignUpReader(desk, keyring, send, metrics, clock).on_batch,
+            handle=SignUpReader(desk, keyring, ledger, metrics, clock).on_batch,
             dead_letter_producer=producer,
             settings=kafka,
             metrics=plumbing,
@@ -86,7 +103,11 @@ def build_app(
         finally:
             running = False
             await broker.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS_MAX):
+                    await ledger.flush()
             await producer.stop()
+            await claims.stop()
             await partners.stop()
 
     def not_ready_because() -> str | None:
@@ -103,7 +124,8 @@ def build_app(
         version="1",
         lifespan=lifespan,
     )
-    app.include_router(events_router(EventsEndpoint(desk, keyring, send, settings, metrics, clock)))
+    speak_of_problems(app)
+    app.include_router(events_router(EventsEndpoint(desk, keyring, ledger, settings, metrics, clock)))
     app.include_router(vocabulary_router(gazetteers))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(

@@ -83,9 +83,8 @@ def test_what_is_no_cloud_event_is_refused(headers: dict[str, str], status: int)
 
 
 def test_attributes_in_headers_are_decoded() -> None:
-    intake = InMemory()
     for written in ("caf%C3%A9 17", '"caf%C3%A9 17"'):
-        answer = intake.post(DATA, binary(ATTRIBUTES, subject=written))
+        answer = InMemory().post(DATA, binary(ATTRIBUTES, subject=written))
         assert answer.json()["member"] == member_id("london", "book-app", "café 17")
 
 

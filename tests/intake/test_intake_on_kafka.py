@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from test_accept import EVENT
@@ -52,27 +52,30 @@ def intake(kafka_settings: KafkaSettings) -> Iterator[tuple[TestClient, Lifeline
         yield client, lifeline
 
 
+async def read_records(settings: KafkaSettings, topic: str) -> list[ConsumerRecord]:
+    """Everything on a topic now."""
+    reader = new_reader(settings)
+    await reader.start()
+    try:
+        places = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        reader.assign(places)
+        await reader.seek_to_beginning(*places)
+        ends = await reader.end_offsets(places)
+        found: list[ConsumerRecord] = []
+        while any([await reader.position(place) < ends[place] for place in places]):
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                found += records
+        return found
+    finally:
+        await reader.stop()
+
+
 def read(settings: KafkaSettings, topic: str) -> dict[str, list[bytes | None]]:
-    """Everything on a topic now: the values of each key, in order."""
-
-    async def collect() -> dict[str, list[bytes | None]]:
-        reader = new_reader(settings)
-        await reader.start()
-        try:
-            places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-            reader.assign(places)
-            await reader.seek_to_beginning(*places)
-            ends = await reader.end_offsets(places)
-            found: dict[str, list[bytes | None]] = {}
-            while [place for place in places if await reader.position(place) < ends[place]]:
-                for records in (await reader.getmany(timeout_ms=200)).values():
-                    for record in records:
-                        found.setdefault((record.key or b"").decode(), []).append(record.value)
-            return found
-        finally:
-            await reader.stop()
-
-    return asyncio.run(collect())
+    """The values of each key on a topic now, in their order."""
+    found: dict[str, list[bytes | None]] = {}
+    for record in asyncio.run(read_records(settings, topic)):
+        found.setdefault((record.key or b"").decode(), []).append(record.value)
+    return found
 
 
 def write(settings: KafkaSettings, messages: list[dict[str, Any]]) -> None:

@@ -98,7 +98,6 @@ def test_signatures_are_asked_for_when_an_operator_says_so(partner: CliRunner, t
 
 
 def test_a_new_instance_knows_who_is_there_when_it_begins(partner: CliRunner, fresh_kafka: EmbeddedKafka) -> None:
-    import asyncio
 
     kafka = KafkaSettings(bootstrap_servers=fresh_kafka.bootstrap_servers)
     asyncio.run(ensure_topics(kafka))
