@@ -27,8 +27,6 @@ from shared.outgoing import Outgoing
 from shared.slots import SLOTS, Slot, slots_in
 
 _CHOICES_MAX = 5
-_CLOCKS_APART_MS = 5 * 60 * 1000
-"""How far a partner's clock may be ahead of ours."""
 _slots = lru_cache(maxsize=16_384)(slots_in)
 
 
@@ -116,9 +114,6 @@ class Desk:
         if isinstance(records, Problem):
             return records
         time_ms = None if event.time is None else int(event.time.timestamp() * 1000)
-        if time_ms is not None and time_ms > now_ms + _CLOCKS_APART_MS:
-            # It would make every event that is still to come an older one.
-            return field_problem("/time", "must not lie in the future")
         return Accepted(event.type, event.id, event.source, member, records, time_ms)
 
     def _who(self, event: CloudEvent, partner: str | None, community: Community | None) -> Problem | None:

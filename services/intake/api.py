@@ -82,7 +82,10 @@ class EventsEndpoint:
         self._accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._answer(scope, receive)
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
         await send(
             {
                 "type": "http.response.start",

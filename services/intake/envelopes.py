@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -39,6 +40,7 @@ class Many(NamedTuple):
     body: bytes
 
 
+@lru_cache(maxsize=256)
 def media_type_of(content_type: str) -> tuple[str, bool]:
     """The type without its parameters, in lower case, and whether its text is one that we read (UTF-8)."""
     media_type, _, parameters = content_type.partition(";")

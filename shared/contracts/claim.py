@@ -8,7 +8,7 @@ head    2 s, 8 s, B, I                          "c1", instance, way, number of t
 entry   B, 16 s, 16 s, 16 s, q                  step, event, digest, member, time (ms)
 ======= ======================================= =========================================
 
-Little-endian, no padding. Event, digest and member are BLAKE2b-128; no personal data.
+Little-endian, no padding. Event and digest are BLAKE2b-128, member is a part of the member's id; no personal data.
 """
 
 from __future__ import annotations
