@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from services.intake.vocabulary import read_words
-from shared.slots import SLOTS, mask_of
+from shared.slots import ALL_SLOTS_MASK, SLOTS, mask_of
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PARTS = ("morning", "afternoon", "evening")
@@ -22,6 +22,7 @@ _ALL_PARTS = frozenset(_PARTS)
 _WORKING_DAYS = frozenset(_DAYS[:5])
 _TOKEN = re.compile(r"\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-,;&+/()]")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s?(am|pm)?")
+_HOURS = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)?\s*(?:-|to|until)\s*(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)")
 _PHRASE_WORDS_MAX = 5
 _TEXT_LETTERS_MAX = 120
 _REMEMBERED = 16_384
@@ -75,8 +76,10 @@ class Times:
         if tokens is None:
             return 0
         cut = tokens.index("except") if "except" in tokens else len(tokens)
-        meant = _mask(tokens[:cut])
+        meant = _mask(tokens[:cut]) if cut or not tokens else ALL_SLOTS_MASK
         without = [one for one in tokens[cut:] if one != "except"]
+        if not without and cut < len(tokens):
+            return 0
         if without and meant is not None:
             left_out = _mask(without)
             meant = None if left_out is None else meant & ~left_out
@@ -84,7 +87,7 @@ class Times:
 
     def _tokens(self, text: str) -> list[_Token] | None:
         text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("_", " ").casefold()
-        text = re.sub("[–—]", "-", text)
+        text = _HOURS.sub(_first_hour, re.sub("[–—]", "-", text))
         if len(text) > _TEXT_LETTERS_MAX or re.sub(_TOKEN, "", text).strip(" .!\t\n"):
             return None
         words = [word.strip() for word in _TOKEN.findall(text)]
@@ -121,6 +124,14 @@ class Times:
         if word in _UP_TO:
             return "-", 1
         return ("", 1) if word in self._of_no_meaning else (None, 1)
+
+
+def _first_hour(hours: re.Match[str]) -> str:
+    """Of "6-9pm" the beginning: "6pm"; of "10-2pm" it is "10am"."""
+    first, own_half, last, half = hours.groups()
+    if own_half is None and half == "pm" and int(first) % 12 > int(last) % 12:
+        half = "am"
+    return f"{first}{own_half or half}"
 
 
 def _around(relation: str, clock: re.Match[str]) -> _Parts | None:

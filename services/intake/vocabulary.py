@@ -19,6 +19,7 @@ from services.intake.spelling import NearMisses, inflections, key_of, plain, wit
 
 _ALWAYS_APART = re.compile(r"[,;|]")
 _PERHAPS_APART = re.compile(r"[/&+]|\band\b", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"[(\[](.*?)[)\]]")
 _PARTS_MAX = 10
 _REMEMBERED = 65_536
 
@@ -80,6 +81,10 @@ class Vocabulary:
         known = self._known(entry)
         if known is not None:
             return Understood((known,), known=True)
+        for inside in _IN_BRACKETS.findall(entry):
+            # The more precise of the two: "painting (watercolour)".
+            if (known := self._known(inside)) is not None:
+                return Understood((known,), known=True)
         parts = [part for part in _ALWAYS_APART.split(entry) if plain(part)][:_PARTS_MAX]
         if len(parts) > 1:
             return _together([self._understand(part) for part in parts])

@@ -92,6 +92,9 @@ def test_looking_for_what_nobody_knows_does_not_hold_anybody_up() -> None:
         ("Tuesday before 12", ["tue-morning"]),
         ("Wed 6:30pm", ["wed-evening"]),
         ("Sunday, afternoon", ["sun-afternoon"]),
+        ("Mondays 6-9pm", ["mon-evening"]),
+        ("Mondays 10am to 2pm", ["mon-morning"]),
+        ("not Mondays", list(SLOTS[3:])),
         ("always, but not Sundays", [slot for slot in SLOTS if not slot.startswith("sun")]),
     ],
 )  # fmt: skip
@@ -99,7 +102,7 @@ def test_times_in_words(text: str, codes: list[str]) -> None:
     assert list(slots_in(times().read(text))) == codes
 
 
-@pytest.mark.parametrize("text", ["", "never", "not Mondays", "25pm", "x" * 121, "-", "and", "1"])
+@pytest.mark.parametrize("text", ["", "never", "except", "25pm", "x" * 121, "-", "and", "1"])
 def test_times_that_mean_nothing(text: str) -> None:
     assert times().read(text) == 0
 
