@@ -7,7 +7,6 @@ derived, so sending twice does no harm.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.intake.accept import Accepted, Desk
 from services.intake.claims import Verdict
+from services.intake.deadlines import Deadlines
 from services.intake.documented import DOCUMENTED
 from services.intake.envelopes import Event, One, events_of, from_http, media_problem, unpacked
 from services.intake.keyring import Keyring
@@ -78,6 +78,7 @@ class EventsEndpoint:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._deadlines = Deadlines()
         self._limits = RateLimits(settings.events_per_second_max, settings.burst_seconds)
         self._accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
 
@@ -121,7 +122,7 @@ class EventsEndpoint:
         if problem is not None:
             return self._refused(problem)
         try:
-            async with asyncio.timeout(self._settings.body_seconds_max):
+            with self._deadlines.within(self._settings.body_seconds_max):
                 body = await _read(receive, headers.get(b"content-length", b""), self._settings.body_bytes_max)
         except TimeoutError:
             return self._refused(_TOO_SLOW, _CLOSE)
@@ -151,7 +152,7 @@ class EventsEndpoint:
             detail = f"Idempotency-Key must have 1 to {_KEY_LETTERS_MAX} characters"
             return self._refused(Problem("bad-idempotency-key", 422, "The key cannot be used.", detail))
         entry = claim_of_key(partner, key, body)
-        async with asyncio.timeout(self._settings.acknowledge_seconds_max):
+        with self._deadlines.within(self._settings.acknowledge_seconds_max):
             [verdict] = await self._ledger.claim(partner, [entry], Way.HTTP)
         problem = problem_of(verdict)
         if problem is not None:
@@ -188,7 +189,7 @@ class EventsEndpoint:
 
     async def _store(self, partner: str, events: Sequence[Accepted], now_ms: int) -> list[Verdict]:
         """Claim and publish; what each event got. Raises `KafkaError` or `TimeoutError`: then send all again."""
-        async with asyncio.timeout(self._settings.acknowledge_seconds_max):
+        with self._deadlines.within(self._settings.acknowledge_seconds_max):
             entries = [claim_of(event, now_ms) for event in events]
             verdicts = await self._ledger.claim(partner, entries, Way.HTTP)
             await self._ledger.publish_won(partner, events, entries, verdicts, Way.HTTP)

@@ -164,7 +164,8 @@ def test_nobody_reaches_anothers_member_or_learns_that_there_is_one(kind: str, w
             answer = intake.post(foreign, key="mellon", query="?dry_run=true" if way == "dry run" else "")
         if way != "batch":
             assert answer.status_code == 403
-        answers.append((answer.status_code, answer.content, dict(answer.headers)))
+        headers = {name: value for name, value in answer.headers.items() if not name.startswith("ratelimit-")}
+        answers.append((answer.status_code, answer.content, headers))
     assert answers[0] == answers[1]
     assert intake.published == before
 
