@@ -42,6 +42,8 @@ log = logger(__name__)
 
 LEASE_SPARE = 5.0
 """Seconds after the time for an answer is over until somebody else may take an event in hand."""
+CLAIMS_GATHER_MS = 50
+"""How often others' claims are fetched: so long an event may wait when another instance writes at the same time."""
 FLUSH_SECONDS_MAX = 2.0
 """How long the last claims may take when the service is told to stop: without them nothing is lost."""
 
@@ -83,8 +85,16 @@ def build_app(
         producer = new_producer(kafka, client_id="intake")
         await producer.start()
         ledger.producer = producer
-        claims = Tail(kafka, topics.CLAIMS, ledger.on_record, lifeline, since_ms=clock() - remembered_ms)
+        claims = Tail(
+            kafka,
+            topics.CLAIMS,
+            ledger.on_record,
+            lifeline,
+            since_ms=clock() - remembered_ms,
+            gather_ms=CLAIMS_GATHER_MS,
+        )
         await claims.start()
+        ledger.next_offsets = claims.positions
         signups = BatchSubscription(
             broker,
             [topics.SIGNUPS],

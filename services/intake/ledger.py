@@ -29,6 +29,8 @@ log = logger(__name__)
 
 _ENTRIES_MAX = 4_000
 """Of one page: about 230 kB."""
+_GATHER_SECONDS = 0.002
+"""Between pages, when there is more to write: a page costs as much as some thirty events."""
 _NOTES_WAIT_SECONDS = 0.02
 """Steps that nobody waits for are written with the next page, or after so long."""
 _CLOCKS_APART_MS = 5_000
@@ -93,16 +95,24 @@ class Ledger:
         self._instance = secrets.token_bytes(8)
         self._books: dict[tuple[int, Way], _Book] = {}
         self.producer: AIOKafkaProducer | None = None
+        self.next_offsets: dict[int, int] = {}
+        """By partition: all before it is applied."""
 
     def on_record(self, record: ConsumerRecord) -> None:
         """A record of the topic `claims`, in its order."""
-        page = from_bytes(record.value or b"")
-        if page is None:
-            log.error("claims_unreadable", partition=record.partition, offset=record.offset)
+        self._apply(record.partition, record.offset, record.timestamp, record.value or b"")
+
+    def _apply(self, partition: int, offset: int, at_ms: int, value: bytes) -> None:
+        if offset < self.next_offsets.get(partition, 0):
             return
-        verdicts = self.claims.apply(page, record.timestamp)
+        self.next_offsets[partition] = offset + 1
+        page = from_bytes(value)
+        if page is None:
+            log.error("claims_unreadable", partition=partition, offset=offset)
+            return
+        verdicts = self.claims.apply(page, at_ms)
         if page.instance == self._instance:
-            self._book(record.partition, Way(page.way)).read_back(page.number, verdicts)
+            self._book(partition, Way(page.way)).read_back(page.number, verdicts)
 
     async def claim(self, source: str, entries: Sequence[Entry], way: Way) -> list[Verdict]:
         """What each claim got. Raises `KafkaError` if that cannot be known: then nothing may be published."""
@@ -165,10 +175,16 @@ class Ledger:
         return book
 
     async def send(self, partition: int, way: Way, number: int, entries: Sequence[Entry]) -> None:
-        """Write one page; acknowledged."""
+        """Write one page; acknowledged.
+
+        If nobody has written since what we know, there is nothing to be read before it, and it
+        counts at once. Otherwise it counts when it has been read back, after the others'.
+        """
         assert self.producer is not None, "claims are only made while the producer runs"
-        page = to_bytes(self._instance, way, number, entries)
-        await self.producer.send_and_wait(CLAIMS.name, page, partition=partition)
+        page, at_ms = to_bytes(self._instance, way, number, entries), self._clock()
+        stored = await self.producer.send_and_wait(CLAIMS.name, page, partition=partition, timestamp_ms=at_ms)
+        if stored.offset == self.next_offsets.get(partition):
+            self._apply(partition, stored.offset, at_ms, page)
 
     def watch(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         """A task that must not die unheard."""
@@ -225,6 +241,8 @@ class _Book:
         try:
             while self._waiting:
                 await self._send_some()
+                if self._waiting:
+                    await asyncio.sleep(_GATHER_SECONDS)
         finally:
             self._sending = None
 

@@ -15,6 +15,7 @@ from shared.topics import TopicSpec
 
 _WAIT_MS = 500
 _RECORDS_MAX = 5_000
+_GATHER_BYTES = 1_000_000
 
 
 class Tail:
@@ -31,18 +32,23 @@ class Tail:
         lifeline: Lifeline,
         *,
         since_ms: int | None = None,
+        gather_ms: int | None = None,
     ) -> None:
+        """With `gather_ms` records are fetched only so often, many at once: for a topic of many small ones."""
         self._kafka = kafka
         self._topic = topic
         self._apply = apply
         self._lifeline = lifeline
         self._since_ms = since_ms
+        self._fetching = {} if gather_ms is None else {"fetch_max_wait_ms": gather_ms, "fetch_min_bytes": _GATHER_BYTES}
+        self.positions: dict[int, int] = {}
+        """By partition: the offset that follows all that `start` has read."""
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Return when all that was there has been applied; from then on it is kept up with in the background."""
-        self._consumer = consumer = new_reader(self._kafka, max_poll_records=_RECORDS_MAX)
+        self._consumer = consumer = new_reader(self._kafka, max_poll_records=_RECORDS_MAX, **self._fetching)
         await consumer.start()
         places = [TopicPartition(self._topic.name, number) for number in range(self._kafka.partitions)]
         consumer.assign(places)
@@ -56,6 +62,7 @@ class Tail:
         ends = await consumer.end_offsets(places)
         while any([await consumer.position(place) < ends[place] for place in places]):
             await self._take(consumer)
+        self.positions = {place.partition: await consumer.position(place) for place in places}
         self._task = self._lifeline.watch(asyncio.create_task(self._keep_up(consumer)))
 
     async def stop(self) -> None:
