@@ -165,9 +165,10 @@ def _serve(service: str, settings_class: type[BaseSettings], build: Callable[...
         app = build(settings, KafkaSettings(), lifeline)
     except ValidationError as error:
         for problem in error.errors(include_input=False):
-            name = "_".join(str(part) for part in problem["loc"]).upper()
+            setting, *inside = (str(part) for part in problem["loc"])
+            name, where = setting.upper(), f"{'.'.join(inside)}: " if inside else ""
             prefix = error.title.removesuffix("Settings").upper()
-            typer.echo(f"{service}: setting {name} (or {prefix}_{name}): {problem['msg']}", err=True)
+            typer.echo(f"{service}: setting {name} (or {prefix}_{name}): {where}{problem['msg']}", err=True)
         sys.exit(2)
     except CommunityFileError as error:
         typer.echo(f"{service}: {error}", err=True)

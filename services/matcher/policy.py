@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 WEIGHT_ONE = 1_000_000
 """The integer weight of a score of 1: sums of weights are exact."""
@@ -58,6 +58,12 @@ class Policy(BaseModel):
 
     threads: Count = 2
     """For the candidates of large communities. Does not change the answer."""
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> Self:
+        if self.interests_weight + self.openness_weight + self.practical_weight <= 0:
+            raise ValueError("one of interests_weight, openness_weight and practical_weight must be above 0")
+        return self
 
     @property
     def recorded_weights(self) -> dict[str, float]:

@@ -63,6 +63,8 @@ class CommunityState:
     """By opener: when each of their suggestions was made, milliseconds."""
     waits_anew_ms: dict[str, int] = field(default_factory=dict)
     """By member: since when they wait again, after an introduction that was not for them or has run its course."""
+    ahead: set[str] = field(default_factory=set)
+    """Suggestions that we have committed, and that have not come back from the topic yet."""
     changes: int = 0
     """How much has happened since the last round that may make another one worth while."""
 
@@ -86,6 +88,17 @@ class MatcherState:
     def apply(self, topic: str, key: str, record: Record | None) -> None:
         """Take in one record; `None` is a tombstone. In O(members of the record)."""
         self._apply[topic](key, record)
+
+    def apply_ahead(self, suggestion: Suggestion) -> None:
+        """Take in what we have just committed, before it comes back from the topic: nobody may be suggested twice.
+
+        Until it has come back, the state is ahead of the offsets that it has reached, and no round
+        could be run again from them.
+        """
+        state = self.communities[suggestion.community]
+        if suggestion.key not in state.suggested:  # unless it has come back already
+            self._suggestion(suggestion.key, suggestion)
+            state.ahead.add(suggestion.key)
 
     def is_free(self, community: str, member: str, now_ms: int) -> bool:
         """Whether a member could be suggested now."""
@@ -144,6 +157,7 @@ class MatcherState:
             return
         assert isinstance(record, Suggestion)
         state = self.communities[record.community]
+        state.ahead.discard(key)
         if key in state.suggested:
             return
         self._remember(state, record)
