@@ -29,6 +29,7 @@ cli.add_typer(dead_letters, name="dead-letters")
 
 _SERVICES = "The services"
 _HERE = "On this machine"
+_ROUNDS = "Looking back at rounds"
 
 
 @cli.command(rich_help_panel=_HERE)
@@ -144,6 +145,24 @@ def import_(
     from connection.importing import import_command
 
     raise typer.Exit(import_command(file, mapping, url=url, api_key=api_key, limit=limit))
+
+
+@cli.command(rich_help_panel=_ROUNDS)
+def replay(
+    round_: Annotated[
+        str | None, typer.Argument(metavar="[ROUND]", help="Its id, as suggestions and the matcher's log have it.")
+    ] = None,
+    community: Annotated[str | None, typer.Option(help="The newest round of this community.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Run a round again from the topics, and compare: the same to the last byte, or what differs.
+
+    Exit status 0 only if it is the same, 1 if it differs or cannot be run again, 2 if the
+    question makes no sense. Needs KAFKA_BOOTSTRAP_SERVERS and COMMUNITIES_DIR, as the services do.
+    """
+    from connection.replay import replay_command
+
+    raise typer.Exit(replay_command(round_, community, as_json=as_json))
 
 
 def main() -> None:

@@ -1,0 +1,259 @@
+"""Rounds of a real matcher on a real Kafka, run again from the topics: the same, or told how they differ."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.records_to_delete import RecordsToDelete
+from matcher_people import crowd
+
+from connection.rounds import read_rounds, run_recorded
+from demo.kafka import EmbeddedKafka
+from services.matcher.app import build_app
+from services.matcher.policy import Policy
+from services.matcher.replay import reference_for, run
+from services.matcher.settings import MatcherSettings
+from services.matcher.state import MatcherState
+from shared import topics
+from shared.clock import system_clock
+from shared.contracts import (
+    ClosingReason,
+    Introduction,
+    IntroductionState,
+    Preference,
+    PreferenceKind,
+    Profile,
+    Record,
+    Suggestion,
+)
+from shared.ids import member_id
+from shared.kafka.admin import ensure_topics
+from shared.kafka.connection import client_options, new_producer, new_reader
+from shared.kafka.publishing import publish
+from shared.lifeline import Lifeline
+from shared.outgoing import outgoing
+from shared.settings import KafkaSettings
+from shared.topics import TopicSpec, partition_of
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 90
+OPENER_WINDOW_MS = 30 * 24 * 3600 * 1000
+
+
+@pytest.fixture
+async def settings(fresh_kafka: EmbeddedKafka) -> KafkaSettings:
+    found = KafkaSettings(bootstrap_servers=fresh_kafka.bootstrap_servers, session_timeout_ms=6_000)
+    await ensure_topics(found)
+    return found
+
+
+def people(count: int, seed: int, community: str) -> list[Profile]:
+    return [
+        each.model_copy(
+            update={
+                "community": community,
+                "member": member_id(community, str(seed), each.member),
+                "accepted_at_ms": system_clock(),
+            }
+        )
+        for each in crowd(count, seed=seed)
+    ]
+
+
+async def write(settings: KafkaSettings, topic: TopicSpec, records: Iterable[Record]) -> None:
+    producer = new_producer(settings)
+    await producer.start()
+    await publish(producer, [outgoing(topic, each) for each in records], partitions=settings.partitions)
+    await producer.stop()
+
+
+@asynccontextmanager
+async def matcher(settings: KafkaSettings, folder: Path) -> AsyncIterator[None]:
+    """A matcher that hurries, for the communities whose files are in a folder."""
+    hurried = MatcherSettings(
+        COMMUNITIES_DIR=folder,  # type: ignore[call-arg]  # by its alias
+        round_interval_seconds=0.1,
+        waiting_round_seconds=2,
+        policy=Policy(interests_weight=0.6, threads=1),
+    )
+    lifeline = Lifeline()
+    app = build_app(hurried, settings, lifeline)
+    async with app.router.lifespan_context(app):
+        yield
+    assert lifeline.reason is None
+
+
+async def suggestions(settings: KafkaSettings, community: str) -> list[Suggestion]:
+    return [each for round_ in await read_rounds(settings, community) for each in round_.suggestions.values()]
+
+
+async def until(condition: Callable[[Sequence[Suggestion]], bool], settings: KafkaSettings, community: str) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition(await suggestions(settings, community)):
+            await asyncio.sleep(0.2)
+
+
+def files(folder: Path, *names: str) -> Path:
+    london = (ROOT / "communities" / "london.yaml").read_text()
+    for name in names:
+        (folder / f"{name}.yaml").write_text(london.replace("community: london", f"community: {name}"))
+    return folder
+
+
+def replay(settings: KafkaSettings, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+        "COMMUNITIES_DIR": str(folder),
+    }
+    command = [sys.executable, "-m", "connection", "replay", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.timeout(300)
+async def test_every_round_of_a_town_is_the_same_when_it_is_run_again(settings: KafkaSettings, tmp_path: Path) -> None:
+    # Two communities in one partition: their suggestions lie among each other.
+    one = "town-1"
+    other = next(
+        name for n in range(2, 99) if partition_of(name := f"town-{n}", 8) == partition_of(one, settings.partitions)
+    )
+    folder = files(tmp_path, one, other)
+    async with matcher(settings, folder):
+        for wave in range(4):
+            known = await suggestions(settings, one)
+            await write(settings, topics.PROFILES, people(30, wave, one))
+            await write(settings, topics.PROFILES, people(12, wave, other))
+            if known:
+                await write(settings, topics.INTRODUCTIONS, [declined(each) for each in known[:4]])
+                await write(settings, topics.PREFERENCES, [pause(each.members[0]) for each in known[2:6]])
+            await until(lambda found, known=known: len(found) > len(known) + 3, settings, one)
+        await until(lambda found: len(found) > 3, settings, other)
+    rounds = [*await read_rounds(settings, one), *await read_rounds(settings, other)]
+    assert len(await read_rounds(settings, one)) >= 4
+    newest = (await read_rounds(settings, one))[-1]
+    for recorded in rounds:
+        london = MatcherSettings(COMMUNITIES_DIR=folder).communities()[recorded.community]  # type: ignore[call-arg]
+        again = await run_recorded(settings, recorded, london)
+        assert again.comparison.is_same, again.comparison
+        assert len(again.comparison.same) == len(recorded.suggestions)
+
+    answer = await asyncio.to_thread(replay, settings, folder, newest.reference.round)
+    assert (answer.returncode, "The same." in answer.stdout) == (0, True), answer.stdout + answer.stderr
+    # The file of the community is edited: what it said then is on record.
+    (folder / f"{one}.yaml").write_text(
+        (folder / f"{one}.yaml").read_text() + "\nage_gap_years_max: 1\nadults_from_age: 40\n"
+    )
+    answer = await asyncio.to_thread(replay, settings, folder, "--community", one, "--json")
+    assert (answer.returncode, json.loads(answer.stdout)["outcome"]) == (0, "the same"), answer.stdout + answer.stderr
+
+    # One suggestion is not what the round suggested.
+    first = next(iter(newest.suggestions.values()))
+    tampered = first.model_copy(update={"opener": None, "slot": "mon-morning"})
+    await write(settings, topics.SUGGESTIONS, [tampered])
+    answer = await asyncio.to_thread(replay, settings, folder, newest.reference.round)
+    assert answer.returncode == 1
+    assert f"{first.key} differs" in answer.stdout
+    assert "slot" in answer.stdout
+
+    # Half of the profiles are gone, as after compaction: that is told from a round that differs.
+    await forget(settings, topics.PROFILES, partition_of(one, settings.partitions), 60)
+    last = newest.reference.round
+    answer = await asyncio.to_thread(replay, settings, folder, last)
+    assert (answer.returncode, "do not hold any more" in answer.stderr) == (1, True), answer.stdout + answer.stderr
+
+
+def declined(suggestion: Suggestion) -> Introduction:
+    return Introduction(
+        community=suggestion.community,
+        introduction=suggestion.suggestion,
+        suggestion=suggestion,
+        state=IntroductionState.CLOSED,
+        said_no=suggestion.members[:1],
+        proposed_at_ms=suggestion.suggested_at_ms,
+        answer_by_ms=suggestion.suggested_at_ms + 1,
+        closed_at_ms=system_clock(),
+        closing_reason=ClosingReason.DECLINED,
+    )
+
+
+def pause(member: str, community: str = "town-1", until_ms: int | None = None) -> Preference:
+    return Preference(
+        community=community,
+        member=member,
+        kind=PreferenceKind.PAUSE,
+        chosen_at_ms=system_clock(),
+        until_ms=until_ms or system_clock() + 2_000,
+    )
+
+
+async def forget(settings: KafkaSettings, topic: TopicSpec, partition: int, before: int) -> None:
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    # Kafka deletes up to an offset only where a topic is not compacted.
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, {"cleanup.policy": "delete"})])
+    await admin.delete_records({TopicPartition(topic.name, partition): RecordsToDelete(before_offset=before)})
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, {"cleanup.policy": "compact"})])
+    await admin.close()
+
+
+async def test_what_was_dropped_because_somebody_had_gone_is_no_difference(
+    settings: KafkaSettings, tmp_path: Path
+) -> None:
+    town = "town-77"
+    folder = files(tmp_path, town)
+    london = MatcherSettings(COMMUNITIES_DIR=folder).communities()[town]  # type: ignore[call-arg]
+    crowd_ = people(40, 9, town)
+    await write(settings, topics.PROFILES, crowd_)
+    state = MatcherState()
+    for person in crowd_:
+        state.apply(topics.PROFILES.name, person.key, person)
+    reference = reference_for(
+        london, Policy(), offsets=await ends(settings, town), seed=0, now_ms=system_clock(),
+        waiting_round_seconds=60, opener_window_ms=OPENER_WINDOW_MS,
+    )  # fmt: skip
+    seen = state.round_input(town, reference.now_ms, opener_window_ms=OPENER_WINDOW_MS)
+    _, found = run(london, seen, Policy(), reference)
+    gone, lost, *rest = found
+    await write(settings, topics.PREFERENCES, [pause(gone.members[1], town)])
+    await write(settings, topics.SUGGESTIONS, [lost, *rest])
+    answer = await asyncio.to_thread(replay, settings, folder, "--community", town)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "1 were dropped" in answer.stdout
+    assert gone.suggestion in answer.stdout
+
+
+async def ends(settings: KafkaSettings, community: str) -> dict[str, int]:
+    reader = new_reader(settings)
+    await reader.start()
+    partition = partition_of(community, settings.partitions)
+    places = [TopicPartition(topic.name, partition) for topic in (topics.PROFILES, topics.PREFERENCES)]
+    found: dict[TopicPartition, int] = await reader.end_offsets(places)
+    await reader.stop()
+    return {place.topic: end for place, end in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ((), 2, "--community"),
+        (("r_nobody",), 1, "no suggestion of round r_nobody"),
+        (("--community", "atlantis"), 1, "no suggestion of any round of atlantis"),
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_answered_plainly(
+    arguments: tuple[str, ...], status: int, message: str, settings: KafkaSettings, tmp_path: Path
+) -> None:
+    answer = await asyncio.to_thread(replay, settings, files(tmp_path, "town-1"), *arguments)
+    assert answer.returncode == status
+    assert message in answer.stderr
+    assert "Traceback" not in answer.stderr
