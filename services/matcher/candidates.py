@@ -113,7 +113,7 @@ class _City(NamedTuple):
         barred = Barred(barred_start, place[snapshot.barred.other[barred_picked]], snapshot.barred.why[barred_picked])
         return cls(
             snapshot.members[order],
-            space.arrays._replace(start=start, item=lists.item, weight=space.arrays.weight[picked]),
+            InterestArrays(start, lists.item, space.arrays.weight[picked], space.arrays.taste[order]),
             space.holders,
             barred.sorted(),
             snapshot.age_rule,
@@ -201,7 +201,7 @@ def _best(
                         continue
                 if not may_meet(members, me, you, city.barred, city.age_rule):
                     continue
-                liked = alike(space, you, reading)
+                liked = alike(space, me, you, reading)
                 if count == wanted:
                     at_best = rule.interests * liked + at_most_beside_interests(members, me, you, apart, rule)
                     if weight_of(members, me, you, at_best, rule) < weights[wanted - 1]:

@@ -154,7 +154,7 @@ def _scores(
                 wipe(space, held, reading)
             held = a
             spread(space, held, reading)
-        liked = alike(space, b, reading)
+        liked = alike(space, a, b, reading)
         openness, practical, total = worth(members, a, b, liked, rule)
         parts[pair, 0], parts[pair, 1], parts[pair, 2], parts[pair, 3] = liked, openness, practical, total
         weight[pair] = weight_of(members, a, b, total, rule)
