@@ -165,6 +165,20 @@ def replay(
     raise typer.Exit(replay_command(round_, community, as_json=as_json))
 
 
+@cli.command(rich_help_panel=_ROUNDS)
+def explain(
+    suggestion: Annotated[str, typer.Argument(help="Its id; introductions and emails' records carry it too.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Say why these people were suggested to each other, and whom that passed over for what reason.
+
+    Runs their round again from the topics. Members are ids; the matcher knows no names.
+    """
+    from connection.explain import explain_command
+
+    raise typer.Exit(explain_command(suggestion, as_json=as_json))
+
+
 def main() -> None:
     """The entry point of the program."""
     cli()

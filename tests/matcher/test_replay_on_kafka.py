@@ -111,13 +111,15 @@ def files(folder: Path, *names: str) -> Path:
     return folder
 
 
-def replay(settings: KafkaSettings, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def replay(
+    settings: KafkaSettings, folder: Path, *arguments: str, command: str = "replay"
+) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
         "COMMUNITIES_DIR": str(folder),
     }
-    command = [sys.executable, "-m", "connection", "replay", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    whole = [sys.executable, "-m", "connection", command, *arguments]
+    return subprocess.run(whole, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.timeout(300)
@@ -149,6 +151,14 @@ async def test_every_round_of_a_town_is_the_same_when_it_is_run_again(settings: 
 
     answer = await asyncio.to_thread(replay, settings, folder, newest.reference.round)
     assert (answer.returncode, "The same." in answer.stdout) == (0, True), answer.stdout + answer.stderr
+    suggestion = next(iter(newest.suggestions.values()))
+    answer = await asyncio.to_thread(replay, settings, folder, suggestion.key, "--json", command="explain")
+    told = json.loads(answer.stdout)
+    assert [each["member"] for each in told["members"]] == list(suggestion.members)
+    assert told["suggestion"] == suggestion.model_dump(mode="json")
+    answer = await asyncio.to_thread(replay, settings, folder, suggestion.key, command="explain")
+    assert (answer.returncode, suggestion.members[0] in answer.stdout) == (0, True), answer.stdout + answer.stderr
+
     # The file of the community is edited: what it said then is on record.
     (folder / f"{one}.yaml").write_text(
         (folder / f"{one}.yaml").read_text() + "\nage_gap_years_max: 1\nadults_from_age: 40\n"
