@@ -56,6 +56,12 @@ class Policy(BaseModel):
     group_postings_read_max: Count = 256
     group_anchors_tried_max: Count = 8
 
+    arrival_worth_percent: Annotated[int, Field(ge=0)] = 95
+    """A newcomer is suggested to somebody at once only if that is worth at least this share of the best that anybody,
+    free or not, would be; otherwise they wait for the round."""
+    arrival_candidates_min: Count = 12
+    """Who has fewer people to be measured by than this waits for the round."""
+
     threads: Count = 2
     """For the candidates of large communities. Does not change the answer."""
 

@@ -40,6 +40,9 @@ class MatcherSettings(ServiceSettings):
     """So long a wait counts as one round waited in vain: relaxation and the weight of waiting grow by it."""
     opener_window_days: Annotated[int, Field(ge=1)] = 30
     """An opener's load is how often they were asked to go first within so many days."""
+    arrivals_at_once_max: Annotated[int, Field(ge=0, le=1_000)] = 0
+    """So many newcomers are looked at by themselves between rounds, as soon as they come; more at once are a crowd, and
+    wait for the round like everybody. 0: none are."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Recorded with every suggestion; the same snapshot and seed give the same suggestions."""
     policy: Annotated[Policy, NoDecode, BeforeValidator(_from_json)] = Policy()
