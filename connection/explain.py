@@ -14,6 +14,7 @@ from rich.table import Table
 from connection.rounds import community_called, rounds_on_the_topic, run_recorded, stop
 from services.matcher.explain import Alternative, Explanation, NotInThatRound, Parts, explain
 from services.matcher.replay import ReplayError
+from shared.contracts import Suggestion
 from shared.settings import KafkaSettings
 
 
@@ -28,6 +29,8 @@ def explain_command(suggestion: str, *, as_json: bool) -> int:
         again = asyncio.run(run_recorded(settings, recorded, community_called(recorded.community)))
         explained = explain(recorded.suggestions[suggestion], again.round, again.suggestions)
     except (ReplayError, NotInThatRound) as reason:
+        if not as_json:
+            _show_record(recorded.suggestions[suggestion], Console(highlight=False))
         stop(reason)
     if as_json:
         typer.echo(json.dumps(_as_json(explained)))
@@ -48,26 +51,11 @@ def _as_json(explained: Explanation) -> dict[str, object]:
 
 def show(explained: Explanation, console: Console) -> None:
     """The explanation for people."""
-    suggestion, reference = explained.suggestion, explained.suggestion.round
-    score, weights = suggestion.score, suggestion.weights
-    at = datetime.fromtimestamp(reference.now_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    console.print(f"[bold]{suggestion.suggestion}[/bold]: a {suggestion.kind} in {suggestion.community}")
-    console.print(
-        f"Round {reference.round}, {at} UTC, engine {reference.engine}, seed {reference.seed}; "
-        f"{explained.free_members:,} members were free\n"
-    )
-    table = Table("part", "score", "weight", title="Score: the least that any two of them reach", title_justify="left")
-    for part in ("interests", "openness", "practical"):
-        table.add_row(part, f"{getattr(score, part):.3f}", f"{weights.get(part, 0):.2f}")
-    table.add_row("total", f"{score.total:.3f}", "")
-    console.print(table)
+    suggestion = explained.suggestion
+    _show_record(suggestion, console)
+    console.print(f"{explained.free_members:,} members were free.")
     for pair, parts in explained.pairs.items():
         console.print(f"  {pair.replace(' ', ' and ')}: {_parts(parts)}")
-    around = "nothing but nearness" if suggestion.anchor.kind == "none" else suggestion.anchor.kind.replace("_", " ")
-    # What somebody goes through is theirs to tell: a life topic is not named.
-    word = f" {suggestion.anchor.word}" if suggestion.anchor.kind == "interest" else ""
-    console.print(f"\nAround: {around}{word}. At {suggestion.place.name}, {suggestion.slot}.")
-    console.print(f"They share: {', '.join(suggestion.shared_interests) or 'no interest'}.")
     if suggestion.opener is None:
         console.print("Opener: none, since none of them is happy to go first and rested.")
     for opener in explained.openers:
@@ -105,6 +93,25 @@ def show(explained: Explanation, console: Console) -> None:
             console.print(table)
         else:
             console.print("  There was nobody else.")
+
+
+def _show_record(suggestion: Suggestion, console: Console) -> None:
+    """What the record itself tells."""
+    reference, score, weights = suggestion.round, suggestion.score, suggestion.weights
+    at = datetime.fromtimestamp(suggestion.suggested_at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    console.print(f"[bold]{suggestion.suggestion}[/bold]: a {suggestion.kind} in {suggestion.community}")
+    console.print(f"Round {reference.round}, {at} UTC, engine {reference.engine}, seed {reference.seed}\n")
+    table = Table("part", "score", "weight", title="Score: the least that any two of them reach", title_justify="left")
+    for part in ("interests", "openness", "practical"):
+        table.add_row(part, f"{getattr(score, part):.3f}", f"{weights.get(part, 0):.2f}")
+    table.add_row("total", f"{score.total:.3f}", "")
+    console.print(table)
+    around = "nothing but nearness" if suggestion.anchor.kind == "none" else suggestion.anchor.kind.replace("_", " ")
+    # What somebody goes through is theirs to tell: a life topic is not named.
+    word = f" {suggestion.anchor.word}" if suggestion.anchor.kind == "interest" else ""
+    console.print(f"Around: {around}{word}. At {suggestion.place.name}, {suggestion.slot}.")
+    console.print(f"They share: {', '.join(suggestion.shared_interests) or 'no interest'}.")
+    console.print(f"Members: {', '.join(suggestion.members)}; opener: {suggestion.opener or 'none'}.")
 
 
 def _why(other: Alternative) -> str:

@@ -22,15 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from services.matcher.compiled import compiled
-from services.matcher.interests import InterestArrays, InterestSpace, alike, spread
-from services.matcher.nearby import Grid, Index, everybody, grid_over, index_of, read_outwards, window
-from services.matcher.policy import WEIGHT_ONE, Policy
+from services.matcher.arrival_search import Bounds, search
+from services.matcher.interests import InterestArrays, InterestSpace
+from services.matcher.nearby import Grid, Index, everybody, grid_over, index_of
+from services.matcher.policy import Policy
 from services.matcher.postconditions import check_suggestions
 from services.matcher.reasons import Match, choose_opener, pair_anchor, suggestions_of
-from services.matcher.rules import may_meet
-from services.matcher.score import ScoreRule, distance_km, weight_of, worth
-from services.matcher.snapshot import LANGUAGES_MAX, LOOKS_FOR_PAIR, AgeRule, Barred, Ints, Lists, Snapshot, starts
+from services.matcher.score import ScoreRule
+from services.matcher.snapshot import LANGUAGES_MAX, Barred, Ints, Lists, Snapshot, starts
 from shared.contracts import Profile, RoundReference, Suggestion, SuggestionKind
 
 ENGINE = "arrival/1"
@@ -71,12 +70,6 @@ class _Place(NamedTuple):
 
     by_interest: Index
     everyone: Index
-
-
-class _Bounds(NamedTuple):
-    scanned_max: int
-    postings_max: int
-    nearest_max: int
 
 
 class Arrivals:
@@ -187,17 +180,17 @@ class Arrivals:
         me = self._row_of[member]
         skipped = np.array([self._row_of[other] for other in never if other in self._row_of], np.int32)
         policy = self.policy
-        bounds = _Bounds(policy.scanned_members_max, policy.postings_read_max, policy.nearest_read_max)
+        bounds = Bounds(policy.scanned_members_max, policy.postings_read_max, policy.nearest_read_max)
 
-        def search(place: _Place, free_only: bool) -> tuple[int, float, int]:
-            return _search(
+        def best(place: _Place, free_only: bool) -> tuple[int, float, int]:
+            return search(
                 me, self._members, self._arrays, self._space.holders, self._grid, place.by_interest, place.everyone,
                 self._free, free_only, self._tie, skipped, self._base_size, self._size, self._indexed_words,
                 self._nobody_barred, self._base.age_rule, ScoreRule.of(policy), bounds,
             )  # fmt: skip
 
-        row, total, _ = search(self._among_free, True)
-        _, best_total, feasible = search(self._all, False)
+        row, total, _ = best(self._among_free, True)
+        _, best_total, feasible = best(self._all, False)
         return Partner(None if row < 0 else self._ids[row], total, max(total, best_total), feasible)
 
     def between(self, one: str, other: str) -> str:
@@ -337,96 +330,10 @@ def _tie(member: str) -> int:
     return int.from_bytes(blake2b(member.encode(), digest_size=8).digest(), "big")
 
 
-@compiled
-def _search(
-    me: int,
-    members: NDArray[Any],
-    space: InterestArrays,
-    holders: NDArray[np.int64],
-    grid: Grid,
-    by_interest: Index,
-    everyone: Index,
-    free: NDArray[np.bool_],
-    free_only: bool,
-    tie: NDArray[np.uint64],
-    skipped: Ints,
-    base: int,
-    size: int,
-    indexed_words: int,
-    barred: Barred,
-    age_rule: AgeRule,
-    rule: ScoreRule,
-    bounds: _Bounds,
-) -> tuple[int, float, int]:
-    """The best row (-1 for none) by weight, its total, and how many would do."""
-    best, best_weight, best_total, feasible = -1, np.int64(-1), 0.0, 0
-    if members[me].looks_for & LOOKS_FOR_PAIR == 0:
-        return best, best_total, feasible
-    reading = np.zeros(len(holders))
-    own = np.zeros(len(holders), np.bool_)
-    seen = np.zeros(size, np.bool_)
-    seen[me] = True
-    for row in skipped:
-        seen[row] = True
-    first, last = space.start[me], space.start[me + 1]
-    spread(space, me, reading)
-    for place in range(first, last):
-        own[space.item[place]] = True
-    reach = members[me].reach
-    left, right, bottom, top = window(grid, me, reach)
-    crowd = 0
-    for row in range(bottom, top + 1):
-        line = row * grid.columns
-        crowd += everyone.start[line + right + 1] - everyone.start[line + left]
-    others = np.empty(max(bounds.scanned_max, bounds.postings_max, bounds.nearest_max, size - base), np.int32)
-    rarest = np.argsort(holders[space.item[first:last]], kind="mergesort")
-    budget = bounds.postings_max
-    # Source -1: who is fresh; then everybody around, or one interest after the other, the rarest
-    # first, and for who need not share one, the nearest.
-    for source in range(-1, last - first + 1):
-        read = 0
-        if source < 0:
-            for row in range(base, size):
-                others[read] = row
-                read += 1
-        elif crowd <= bounds.scanned_max:
-            read = read_outwards(grid, everyone, 0, me, reach, bounds.scanned_max, others)
-        elif source < last - first:
-            word = space.item[first + rarest[source]]
-            if word < indexed_words:
-                part = max(1, budget // (last - first - source))
-                read = read_outwards(grid, by_interest, word, me, reach, part, others)
-                budget -= read
-        elif not members[me].needs_shared_interest:
-            read = read_outwards(grid, everyone, 0, me, reach, bounds.nearest_max, others)
-        for place in range(read):
-            you = others[place]
-            if seen[you]:
-                continue
-            seen[you] = True
-            if (free_only and not free[you]) or members[you].looks_for & LOOKS_FOR_PAIR == 0:
-                continue
-            if not may_meet(members, me, you, barred, age_rule):
-                continue
-            apart = distance_km(members, me, you)
-            if apart > reach or apart > members[you].reach:
-                continue
-            if members[me].needs_shared_interest or members[you].needs_shared_interest:
-                shared = False
-                for item in space.item[space.start[you] : space.start[you + 1]]:
-                    shared |= own[item]
-                if not shared:
-                    continue
-            feasible += 1
-            _, _, total = worth(members, me, you, alike(space, me, you, reading), rule)
-            weight = np.int64(np.floor(total * WEIGHT_ONE))
-            if free_only:
-                weight = np.int64(weight_of(members, me, you, total, rule))
-            if weight > best_weight or (weight == best_weight and tie[you] < tie[best]):
-                best, best_weight, best_total = you, weight, total
-        if source >= 0 and crowd <= bounds.scanned_max:
-            break
-    return best, best_total, feasible
+def warm_up_arrivals(people: Sequence[Profile], snapshot: Snapshot) -> None:
+    """Compile the search on some people, so that the first newcomer is quick."""
+    ids = [each.member for each in people]
+    Arrivals(snapshot, people, ids, Policy()).best_partner(ids[0], ids[1:2])
 
 
 def newcomers_first(profiles: Mapping[str, Profile], newcomers: Iterable[str]) -> list[str]:

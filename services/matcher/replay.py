@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from services.matcher.arrivals import ENGINE as ARRIVAL_ENGINE
 from services.matcher.policy import Policy
 from services.matcher.round import ENGINE, Round, check, propose
 from services.matcher.snapshot import Snapshot
@@ -61,12 +62,13 @@ def reference_for(
     now_ms: int,
     waiting_round_seconds: float,
     opener_window_ms: int,
+    engine: str = ENGINE,
 ) -> RoundReference:
     """All that a round is about to depend on, but for its snapshot's digest."""
     return RoundReference(
         round=round_id(community.community, offsets.items(), seed),
         seed=seed,
-        engine=ENGINE,
+        engine=engine,
         offsets=dict(offsets),
         now_ms=now_ms,
         waiting_round_seconds=waiting_round_seconds,
@@ -140,6 +142,11 @@ def policy_of(reference: RoundReference) -> Policy:
         raise ReplayError(
             f"round {reference.round} was run by an engine that did not put on record all it depended on; "
             "it cannot be run again"
+        )
+    if reference.engine == ARRIVAL_ENGINE:
+        raise ReplayError(
+            f"{reference.round} is no round: a newcomer was suggested to somebody as soon as they came. Whom they were "
+            "chosen from is an index that had grown since it was built, and is not on record, so it cannot be run again"
         )
     if reference.engine != ENGINE:
         raise ReplayError(

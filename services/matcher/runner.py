@@ -17,6 +17,9 @@ import asyncio
 from collections import Counter
 from time import perf_counter
 
+import numpy as np
+
+from services.matcher.arrival_runner import ArrivalRunner
 from services.matcher.leftover import LeftOver
 from services.matcher.postconditions import RoundInvariantError
 from services.matcher.replay import reference_for, run
@@ -30,13 +33,12 @@ from shared.contracts import Suggestion, SuggestionKind
 from shared.kafka.mastership import MasteredPartition, Mastership
 from shared.kafka.transactions import MastershipLost
 from shared.logs import logger
-from shared.metrics import MatcherMetrics
+from shared.metrics import WAITED_SHARES, MatcherMetrics
 from shared.outgoing import outgoing
 from shared.topics import partition_of
 
 log = logger(__name__)
 
-_DAY_MS = 24 * 3600 * 1000
 ROUND_MEMBERS_MIN = 2
 
 
@@ -60,7 +62,7 @@ class RoundRunner:
         self._metrics = metrics
         self._clock = clock
         self._partitions = partitions
-        self._opener_window_ms = settings.opener_window_days * _DAY_MS
+        self._arrivals = ArrivalRunner(mastership, settings, metrics, clock)
         self._begun_at_ms: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -71,6 +73,7 @@ class RoundRunner:
                 for community in self._communities.values():
                     if partition_of(community.community, self._partitions) == partition.number:
                         await self._run_if_due(partition, community)
+                        await self._arrivals.serve(partition, community)
             await asyncio.sleep(pause_seconds)
 
     async def _run_if_due(self, partition: MasteredPartition[MatcherState], community: Community) -> None:
@@ -101,11 +104,16 @@ class RoundRunner:
     async def _round(self, partition: MasteredPartition[MatcherState], community: Community) -> None:
         now_ms = self._clock()
         with self._metrics.round_seconds.labels("snapshot").time():
-            seen = partition.state.round_input(community.community, now_ms, opener_window_ms=self._opener_window_ms)
-        self._metrics.members.labels(community.community).set(
-            len(partition.state.communities[community.community].profiles)
-        )
+            seen = partition.state.round_input(
+                community.community, now_ms, opener_window_ms=self._settings.opener_window_ms
+            )
+        known = partition.state.communities[community.community]
+        known.newcomers.clear()  # the round looks at them
+        self._metrics.members.labels(community.community).set(len(known.profiles))
         self._metrics.waiting.labels(community.community).set(len(seen.profiles))
+        # Who was never suggested anything is free, or away: nothing else could have engaged them.
+        never = sum(profile.member not in known.together for profile in seen.profiles)
+        self._metrics.never_suggested.labels(community.community).set(never / max(1, len(known.profiles)))
         if len(seen.profiles) < ROUND_MEMBERS_MIN:
             self._metrics.rounds.labels("empty").inc()
             return
@@ -116,7 +124,7 @@ class RoundRunner:
             seed=self._settings.seed,
             now_ms=now_ms,
             waiting_round_seconds=self._settings.waiting_round_seconds,
-            opener_window_ms=self._opener_window_ms,
+            opener_window_ms=self._settings.opener_window_ms,
         )
         began = perf_counter()
         round_, suggestions = await asyncio.to_thread(run, community, seen, self._policy, reference)
@@ -156,6 +164,10 @@ class RoundRunner:
         left_over = Counter(round_.left_over.values())
         for reason in LeftOver:
             self._metrics.left_over.labels(community.community, reason).set(left_over[reason])
+        waited = round_.snapshot.members["waited_rounds"]
+        for share in WAITED_SHARES:
+            rounds = float(np.quantile(waited, share, method="nearest"))
+            self._metrics.waited_rounds.labels(community.community, f"{share:g}").set(rounds)
         if round_.upper_bound > 0:
             self._metrics.quality.labels(community.community).set(round_.weight / round_.upper_bound)
 

@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from services.matcher.policy import Policy
 from shared.settings import Port, ServiceSettings
 
+_DAY_MS = 24 * 3600 * 1000
 _EXAMPLE = """must be a JSON object such as {"interests_weight": 0.6}"""
 
 
@@ -48,3 +49,7 @@ class MatcherSettings(ServiceSettings):
     policy: Annotated[Policy, NoDecode, BeforeValidator(_from_json)] = Policy()
     """What is to differ from the matching policy's defaults, as a JSON object: `{"interests_weight": 0.6}`. The names,
     bounds and units are in `services/matcher/policy.py`. Recorded with every suggestion."""
+
+    @property
+    def opener_window_ms(self) -> int:
+        return self.opener_window_days * _DAY_MS

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,11 +11,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from matcher_people import crowd
+from matcher_on_kafka import OPENER_WINDOW_MS, connection, files, matcher, people, suggestions, until, write
 
 from connection.rounds import read_rounds, run_recorded
 from demo.kafka import EmbeddedKafka
-from services.matcher.app import build_app
 from services.matcher.policy import Policy
 from services.matcher.replay import reference_for, run
 from services.matcher.settings import MatcherSettings
@@ -33,22 +27,12 @@ from shared.contracts import (
     IntroductionState,
     Preference,
     PreferenceKind,
-    Profile,
-    Record,
     Suggestion,
 )
-from shared.ids import member_id
 from shared.kafka.admin import ensure_topics
-from shared.kafka.connection import client_options, new_producer, new_reader
-from shared.kafka.publishing import publish
-from shared.lifeline import Lifeline
-from shared.outgoing import outgoing
+from shared.kafka.connection import client_options, new_reader
 from shared.settings import KafkaSettings
 from shared.topics import TopicSpec, partition_of
-
-ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 90
-OPENER_WINDOW_MS = 30 * 24 * 3600 * 1000
 
 
 @pytest.fixture
@@ -56,70 +40,6 @@ async def settings(fresh_kafka: EmbeddedKafka) -> KafkaSettings:
     found = KafkaSettings(bootstrap_servers=fresh_kafka.bootstrap_servers, session_timeout_ms=6_000)
     await ensure_topics(found)
     return found
-
-
-def people(count: int, seed: int, community: str) -> list[Profile]:
-    return [
-        each.model_copy(
-            update={
-                "community": community,
-                "member": member_id(community, str(seed), each.member),
-                "accepted_at_ms": system_clock(),
-            }
-        )
-        for each in crowd(count, seed=seed)
-    ]
-
-
-async def write(settings: KafkaSettings, topic: TopicSpec, records: Iterable[Record]) -> None:
-    producer = new_producer(settings)
-    await producer.start()
-    await publish(producer, [outgoing(topic, each) for each in records], partitions=settings.partitions)
-    await producer.stop()
-
-
-@asynccontextmanager
-async def matcher(settings: KafkaSettings, folder: Path) -> AsyncIterator[None]:
-    """A matcher that hurries, for the communities whose files are in a folder."""
-    hurried = MatcherSettings(
-        COMMUNITIES_DIR=folder,  # type: ignore[call-arg]  # by its alias
-        round_interval_seconds=0.1,
-        waiting_round_seconds=2,
-        policy=Policy(interests_weight=0.6, threads=1),
-    )
-    lifeline = Lifeline()
-    app = build_app(hurried, settings, lifeline)
-    async with app.router.lifespan_context(app):
-        yield
-    assert lifeline.reason is None
-
-
-async def suggestions(settings: KafkaSettings, community: str) -> list[Suggestion]:
-    return [each for round_ in await read_rounds(settings, community) for each in round_.suggestions.values()]
-
-
-async def until(condition: Callable[[Sequence[Suggestion]], bool], settings: KafkaSettings, community: str) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition(await suggestions(settings, community)):
-            await asyncio.sleep(0.2)
-
-
-def files(folder: Path, *names: str) -> Path:
-    london = (ROOT / "communities" / "london.yaml").read_text()
-    for name in names:
-        (folder / f"{name}.yaml").write_text(london.replace("community: london", f"community: {name}"))
-    return folder
-
-
-def replay(
-    settings: KafkaSettings, folder: Path, *arguments: str, command: str = "replay"
-) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
-        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
-        "COMMUNITIES_DIR": str(folder),
-    }
-    whole = [sys.executable, "-m", "connection", command, *arguments]
-    return subprocess.run(whole, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.timeout(300)
@@ -149,28 +69,28 @@ async def test_every_round_of_a_town_is_the_same_when_it_is_run_again(settings: 
         assert again.comparison.is_same, again.comparison
         assert len(again.comparison.same) == len(recorded.suggestions)
 
-    answer = await asyncio.to_thread(replay, settings, folder, newest.reference.round)
+    answer = await asyncio.to_thread(connection, settings, folder, "replay", newest.reference.round)
     assert (answer.returncode, "The same." in answer.stdout) == (0, True), answer.stdout + answer.stderr
     suggestion = next(iter(newest.suggestions.values()))
-    answer = await asyncio.to_thread(replay, settings, folder, suggestion.key, "--json", command="explain")
+    answer = await asyncio.to_thread(connection, settings, folder, "explain", suggestion.key, "--json")
     told = json.loads(answer.stdout)
     assert [each["member"] for each in told["members"]] == list(suggestion.members)
     assert told["suggestion"] == suggestion.model_dump(mode="json")
-    answer = await asyncio.to_thread(replay, settings, folder, suggestion.key, command="explain")
+    answer = await asyncio.to_thread(connection, settings, folder, "explain", suggestion.key)
     assert (answer.returncode, suggestion.members[0] in answer.stdout) == (0, True), answer.stdout + answer.stderr
 
     # The file of the community is edited: what it said then is on record.
     (folder / f"{one}.yaml").write_text(
         (folder / f"{one}.yaml").read_text() + "\nage_gap_years_max: 1\nadults_from_age: 40\n"
     )
-    answer = await asyncio.to_thread(replay, settings, folder, "--community", one, "--json")
+    answer = await asyncio.to_thread(connection, settings, folder, "replay", "--community", one, "--json")
     assert (answer.returncode, json.loads(answer.stdout)["outcome"]) == (0, "the same"), answer.stdout + answer.stderr
 
     # One suggestion is not what the round suggested.
     first = next(iter(newest.suggestions.values()))
     tampered = first.model_copy(update={"opener": None, "slot": "mon-morning"})
     await write(settings, topics.SUGGESTIONS, [tampered])
-    answer = await asyncio.to_thread(replay, settings, folder, newest.reference.round)
+    answer = await asyncio.to_thread(connection, settings, folder, "replay", newest.reference.round)
     assert answer.returncode == 1
     assert f"{first.key} differs" in answer.stdout
     assert "slot" in answer.stdout
@@ -178,7 +98,7 @@ async def test_every_round_of_a_town_is_the_same_when_it_is_run_again(settings: 
     # Half of the profiles are gone, as after compaction: that is told from a round that differs.
     await forget(settings, topics.PROFILES, partition_of(one, settings.partitions), 60)
     last = newest.reference.round
-    answer = await asyncio.to_thread(replay, settings, folder, last)
+    answer = await asyncio.to_thread(connection, settings, folder, "replay", last)
     assert (answer.returncode, "do not hold any more" in answer.stderr) == (1, True), answer.stdout + answer.stderr
 
 
@@ -236,7 +156,7 @@ async def test_what_was_dropped_because_somebody_had_gone_is_no_difference(
     gone, lost, *rest = found
     await write(settings, topics.PREFERENCES, [pause(gone.members[1], town)])
     await write(settings, topics.SUGGESTIONS, [lost, *rest])
-    answer = await asyncio.to_thread(replay, settings, folder, "--community", town)
+    answer = await asyncio.to_thread(connection, settings, folder, "replay", "--community", town)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "1 were dropped" in answer.stdout
     assert gone.suggestion in answer.stdout
@@ -263,7 +183,7 @@ async def ends(settings: KafkaSettings, community: str) -> dict[str, int]:
 async def test_a_question_that_makes_no_sense_is_answered_plainly(
     arguments: tuple[str, ...], status: int, message: str, settings: KafkaSettings, tmp_path: Path
 ) -> None:
-    answer = await asyncio.to_thread(replay, settings, files(tmp_path, "town-1"), *arguments)
+    answer = await asyncio.to_thread(connection, settings, files(tmp_path, "town-1"), "replay", *arguments)
     assert answer.returncode == status
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr
