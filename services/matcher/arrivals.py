@@ -151,8 +151,8 @@ class Arrivals:
             return True
         if self.is_full:
             return False
-        if row is not None:
-            self._free[row] = False
+        if row is not None:  # what they were before is nobody any more
+            self._free[row], self._members["looks_for"][row] = False, 0
         self._append(profile, waited_rounds)
         return True
 

@@ -42,6 +42,7 @@ TASTE_SHARE = 0.5
 """How much of what overlap leaves open the same taste makes up for."""
 TASTE_FLOOR = 0.02
 """A cosine up to this is chance."""
+TASTE_UNIT = 127
 TOGETHER_PRIOR = 10.0
 """So many more holders are assumed of each interest: what few have is known little of."""
 TASTE_LISTS_MAX = 200_000
@@ -58,9 +59,14 @@ class InterestArrays(NamedTuple):
     start: NDArray[np.int64]
     item: Ints
     weight: NDArray[np.float64]
-    """IDF, divided by the length of the member's vector."""
-    taste: NDArray[np.float32]
-    """(members, TASTE_DIMENSIONS), of length 1, or 0 where nothing is known."""
+    """`idf * scale`."""
+    idf: NDArray[np.float64]
+    """(interests,)"""
+    scale: NDArray[np.float64]
+    """(members,) 1 / length of the member's vector; 0 for an empty list."""
+    taste: NDArray[np.int8]
+    """(members, TASTE_DIMENSIONS) in 127ths, of length 1, or 0 where nothing is known. Whole numbers, since sums of
+    them are the same in whatever order they are added up."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,6 @@ class InterestSpace:
     arrays: InterestArrays
     holders: NDArray[np.int64]
     """(interests,) how many have each interest."""
-    idf: NDArray[np.float64]
-    """(interests,)"""
     places: NDArray[np.float64]
     """(interests, TASTE_DIMENSIONS) where each interest is in the space of tastes."""
 
@@ -105,7 +109,7 @@ class InterestSpace:
 
     def for_others(self, lists: Lists) -> InterestSpace:
         """Other people's lists of the same interests, compared by what was learnt from these."""
-        return self._with(lists, self.holders, self.idf, self.places)
+        return self._with(lists, self.holders, self.arrays.idf, self.places)
 
     @classmethod
     def _with(
@@ -115,10 +119,11 @@ class InterestSpace:
         weight = idf[lists.item]
         row = np.repeat(np.arange(rows), np.diff(lists.start))
         length = np.sqrt(np.bincount(row, weight * weight, minlength=rows))
-        weight /= np.where(length > 0, length, 1.0)[row]
-        taste = np.zeros((rows, TASTE_DIMENSIONS), np.float32)
+        scale = np.divide(1.0, length, out=np.zeros(rows), where=length > 0)
+        weight *= scale[row]
+        taste = np.zeros((rows, TASTE_DIMENSIONS), np.int8)
         _add_up(lists.start, lists.item, weight, places, taste)
-        return cls(InterestArrays(lists.start, lists.item, weight, taste), holders, idf, places)
+        return cls(InterestArrays(lists.start, lists.item, weight, idf, scale, taste), holders, places)
 
     def similarity(self, pairs: NDArray[np.integer]) -> NDArray[np.float64]:
         """How alike the two of each pair are.
@@ -196,7 +201,7 @@ def _add_up(
     item: Ints,
     weight: NDArray[np.float64],
     places: NDArray[np.float64],
-    taste: NDArray[np.float32],
+    taste: NDArray[np.int8],
 ) -> None:
     total = np.empty(taste.shape[1])
     for row in range(len(taste)):
@@ -207,7 +212,7 @@ def _add_up(
         length = np.sqrt((total * total).sum())
         if length > 1e-6:
             for axis in range(len(total)):
-                taste[row, axis] = total[axis] / length
+                taste[row, axis] = np.int8(np.rint(TASTE_UNIT * total[axis] / length))
 
 
 @compiled
@@ -225,16 +230,33 @@ def wipe(space: InterestArrays, row: int, reading: NDArray[np.float64]) -> None:
 
 
 @compiled
-def alike(space: InterestArrays, me: int, you: int, reading: NDArray[np.float64]) -> float:
-    """The similarity of two members, with my weights in `reading`: see `spread`."""
+def overlap_with(space: InterestArrays, you: int, reading: NDArray[np.float64]) -> float:
+    """The cosine of a member's list and the one in `reading`."""
     overlap = 0.0
     for place in range(space.start[you], space.start[you + 1]):
         overlap += space.weight[place] * reading[space.item[place]]
-    cosine = np.float32(0.0)
+    return overlap
+
+
+@compiled
+def alike(space: InterestArrays, me: int, you: int, reading: NDArray[np.float64]) -> float:
+    """The similarity of two members, with my weights in `reading`: see `spread`."""
+    cosine = 0
     for axis in range(TASTE_DIMENSIONS):
-        cosine += space.taste[me, axis] * space.taste[you, axis]
-    taste: float = min(1.0, max(0.0, float(cosine - TASTE_FLOOR) / (1.0 - TASTE_FLOOR)))
-    return 1.0 - (1.0 - min(1.0, overlap)) * (1.0 - TASTE_SHARE * taste * taste)
+        cosine += np.int32(space.taste[me, axis]) * np.int32(space.taste[you, axis])
+    return similarity_of(overlap_with(space, you, reading), taste_part(cosine))
+
+
+@compiled
+def taste_part(cosine: int) -> float:
+    """What the cosine of two tastes, in units of TASTE_UNIT squared, makes up for: 0..TASTE_SHARE."""
+    taste = min(1.0, max(0.0, (cosine / TASTE_UNIT**2 - TASTE_FLOOR) / (1.0 - TASTE_FLOOR)))
+    return TASTE_SHARE * taste * taste
+
+
+@compiled
+def similarity_of(overlap: float, by_taste: float) -> float:
+    return 1.0 - (1.0 - min(1.0, overlap)) * (1.0 - by_taste)
 
 
 @compiled
