@@ -70,6 +70,7 @@ def show(explained: Explanation, console: Console) -> None:
             for is_eased, what in (
                 (member.distance_eased, f"distance, to {member.reach_km:g} km"),
                 (member.interests_eased, "that an interest is shared"),
+                (member.size_eased, "the size of a group"),
             )
             if is_eased
         ]

@@ -27,7 +27,7 @@ from services.matcher.interests import InterestArrays, InterestSpace
 from services.matcher.nearby import Grid, Index, everybody, grid_over, index_of
 from services.matcher.policy import Policy
 from services.matcher.postconditions import check_suggestions
-from services.matcher.reasons import Match, choose_opener, pair_anchor, suggestions_of
+from services.matcher.reasons import Match, choose_opener, pair_anchors, suggestions_of
 from services.matcher.score import ScoreRule
 from services.matcher.snapshot import LANGUAGES_MAX, Barred, Ints, Lists, Snapshot, starts
 from shared.contracts import Profile, RoundReference, Suggestion, SuggestionKind
@@ -219,7 +219,7 @@ class Arrivals:
         rows = tuple(sorted((pair.ids.index(one), pair.ids.index(other))))
         space = self._space.for_others(lists)
         can_open = pair.openers(self.policy.goes_first_min, self.policy.opener_load_max)
-        anchor_kind, anchor = pair_anchor(numbered, space.holders, rows)
+        ((anchor_kind, anchor),) = pair_anchors(numbered, space.holders, np.array([rows], np.int32))
         match = Match(rows, SuggestionKind.PAIR, choose_opener(pair, can_open, rows), anchor_kind, anchor)
         (found,) = suggestions_of(
             [match], numbered, space, self.policy,

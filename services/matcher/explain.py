@@ -79,6 +79,7 @@ class MemberPart:
     """How far they would travel, with what waiting has added."""
     distance_eased: bool
     interests_eased: bool
+    size_eased: bool
     weight_gained_by_waiting: int
     worth: int
     """The mean weight of the pairs that they are in with the others."""
@@ -207,6 +208,7 @@ def _member(
         reach_km=round(float(record["reach"]), 1),
         distance_eased=waited >= easier.distance_after_rounds,
         interests_eased=not bool(record["needs_shared_interest"]),
+        size_eased=bool(record["takes_any_size"]),
         weight_gained_by_waiting=round(
             policy.waiting_gain_per_round * 1_000_000 * min(waited, policy.waiting_rounds_counted_max)
         ),

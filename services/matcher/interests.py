@@ -92,7 +92,8 @@ class InterestSpace:
         items = [number.setdefault(word, len(number)) for words in lists for word in words]
         rows = np.repeat(np.arange(len(lists)), [len(words) for words in lists])
         vocabulary = max(1, len(number))
-        key = np.unique(rows.astype(np.int64) * vocabulary + np.array(items, np.int64))
+        key = np.sort(rows.astype(np.int64) * vocabulary + np.array(items, np.int64))
+        key = key[np.diff(key, prepend=-1) > 0]
         row, item = np.divmod(key, vocabulary)
         return cls.of(Lists(starts(row, len(lists)), item.astype(np.int32)), len(number))
 
@@ -243,7 +244,7 @@ def alike(space: InterestArrays, me: int, you: int, reading: NDArray[np.float64]
     """The similarity of two members, with my weights in `reading`: see `spread`."""
     cosine = 0
     for axis in range(TASTE_DIMENSIONS):
-        cosine += np.int32(space.taste[me, axis]) * np.int32(space.taste[you, axis])
+        cosine += int(space.taste[me, axis]) * int(space.taste[you, axis])
     return similarity_of(overlap_with(space, you, reading), taste_part(cosine))
 
 

@@ -28,7 +28,7 @@ LOOKS_FOR_PAIR = 1
 LOOKS_FOR_GROUP = 2
 MET = 1
 BLOCKED = 2
-LANGUAGES_MAX = 31
+LANGUAGES_MAX = 63
 PLAUSIBLE_AGE_YEARS_MAX = 120
 """Beyond it a year of birth is a slip of the keyboard, and the age unknown."""
 
@@ -37,17 +37,18 @@ MEMBER = np.dtype(
         # Kilometres from the community's centre, along axes that touch the globe there.
         ("east", "f8"), ("north", "f8"), ("up", "f8"),
         ("reach", "f8"),  # kilometres, with what waiting has added
-        ("languages", "i4"),  # a bit for each language that at least two members speak
+        ("languages", "i8"),  # a bit for each language that at least two members speak
         ("slots", "i4"),  # shared.slots masks
         ("waited_rounds", "i4"),
         ("birth_year", "i2"),
         ("shares", "i1"), ("listens", "i1"), ("goes_first", "i1"), ("depth", "i1"),
         ("looks_for", "u1"),  # LOOKS_FOR_... bits; 0 for who may not be matched at all
         ("needs_shared_interest", "?"),
+        ("takes_any_size", "?"),  # of group that is allowed
     ],
     align=True,
 )  # fmt: skip
-"""One record a member, 56 bytes: comparing two members touches one cache line of each."""
+"""One record a member, 64 bytes: comparing two members touches a line or two of the cache for each."""
 
 Ints = NDArray[np.int32]
 
@@ -233,6 +234,7 @@ def _records(
     factor = np.where(waited >= easier.distance_after_rounds, easier.distance_factor, 1.0)
     members["reach"] = np.array([p.travel_km for p in people], np.float64) * factor
     members["needs_shared_interest"] = waited < easier.interests_after_rounds
+    members["takes_any_size"] = waited >= easier.size_after_rounds
     members["waited_rounds"] = np.minimum(waited, np.iinfo(np.int32).max)
     members["birth_year"] = np.clip([p.birth_year for p in people], 0, 9999)
     members["languages"] = _language_masks([p.languages for p in people])
@@ -248,14 +250,14 @@ def _records(
     return members
 
 
-def _language_masks(spoken: Sequence[tuple[str, ...]]) -> Ints:
-    # What nobody else speaks can be in common with nobody. Of the rest the 31 most spoken have
+def _language_masks(spoken: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+    # What nobody else speaks can be in common with nobody. Of the rest the 63 most spoken have
     # a bit; a rarer one can thus only be missed as something in common, never be made up.
     count = Counter(chain.from_iterable(set(languages) for languages in spoken))
     common = sorted((language for language in count if count[language] > 1), key=lambda name: (-count[name], name))
     bit = {language: 1 << place for place, language in enumerate(common[:LANGUAGES_MAX])}
     masks = {languages: sum(bit.get(language, 0) for language in set(languages)) for languages in set(spoken)}
-    return np.array([masks[languages] for languages in spoken], np.int32)
+    return np.array([masks[languages] for languages in spoken], np.int64)
 
 
 def _word_lists(words_of: Sequence[tuple[str, ...]]) -> tuple[Lists, tuple[str, ...]]:
@@ -264,7 +266,8 @@ def _word_lists(words_of: Sequence[tuple[str, ...]]) -> tuple[Lists, tuple[str, 
     number = {word: place for place, word in enumerate(words)}
     length = np.array([len(row) for row in words_of], np.int64)
     item = np.fromiter(map(number.__getitem__, chain.from_iterable(words_of)), np.int64, int(length.sum()))
-    key = np.unique(np.repeat(np.arange(len(words_of)), length) * max(1, len(words)) + item)
+    key = np.sort(np.repeat(np.arange(len(words_of)), length) * max(1, len(words)) + item)
+    key = key[np.diff(key, prepend=-1) > 0]
     row, item = np.divmod(key, max(1, len(words)))
     return Lists(starts(row, len(words_of)), item.astype(np.int32)), words
 

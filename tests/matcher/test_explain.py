@@ -90,8 +90,11 @@ def test_the_step_of_the_ladder_that_waiting_has_brought_each_to() -> None:
         (True, True, 7.5)
     ] * 2
     assert told.members[1].weight_gained_by_waiting == 140_000
+    assert not any(each.size_eased for each in told.members)
     told = explained(PAIR)
     assert [(each.distance_eased, each.interests_eased) for each in told.members] == [(False, False)] * 2
+    told = explained(PAIR, waited_rounds={"m_me": 9})
+    assert [each.size_eased for each in told.members] == [True, False]
 
 
 def test_the_parts_of_the_score_are_the_least_of_its_pairs() -> None:
