@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.record import Record
 from shared.slots import Slot
+
+Fact = bool | int | float | str
+"""A value of a setting."""
 
 
 class SuggestionKind(StrEnum):
@@ -64,11 +67,11 @@ class RoundReference(_Part):
     """So long a wait counted as one round waited in vain."""
     opener_window_ms: int = 0
     """Within so long before the moment, openings counted as an opener's load."""
-    policy: dict[str, Any] = {}
+    policy: dict[str, Fact] = {}
     """What differed from the matching policy's defaults."""
     policy_digest: str = ""
     """Of the whole policy: tells when the defaults have changed since."""
-    community: dict[str, Any] = {}
+    community: dict[str, Fact | dict[str, Fact]] = {}
     """What matching read in the community's file, as far as it differed from the defaults."""
     snapshot: str = ""
     """Digest of what the round saw: tells when the topics do not hold all of it any more."""
