@@ -93,7 +93,7 @@ def _search_figures(bounds: Bounds, one_free_of: int, tell: Callable[[str], None
     which = "all free" if one_free_of == 1 else f"one in {one_free_of} free"
     return [
         Figure(f"{which}: median", "ms", spread(medians), spread(bare_medians)),
-        Figure(f"{which}: p99", "ms", spread(p99s), spread(bare_p99s)),
+        Figure(f"{which}: p99", "ms", spread(p99s), spread(bare_p99s), at_most=MILLISECONDS_MAX),
         Figure(f"{which}: score of the partners", "sum", spread(totals), spread(bare_totals), needed=0.98),
     ]
 

@@ -218,7 +218,7 @@ class Arrivals:
         numbered = replace(pair, interests=lists, interest_words=words)
         rows = tuple(sorted((pair.ids.index(one), pair.ids.index(other))))
         space = self._space.for_others(lists)
-        can_open = pair.openers(self.policy.goes_first_min, self.policy.opener_load_max)
+        can_open = pair.openers(self.policy.goes_first_min, self.policy.opener_load_of_pairs_max)
         ((anchor_kind, anchor),) = pair_anchors(numbered, space.holders, np.array([rows], np.int32))
         match = Match(rows, SuggestionKind.PAIR, choose_opener(pair, can_open, rows), anchor_kind, anchor)
         (found,) = suggestions_of(

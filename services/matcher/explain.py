@@ -257,6 +257,8 @@ def _why_passed_over(
 
 def _openers(suggestion: Suggestion, rows: list[int], snapshot: Snapshot, policy: Policy) -> tuple[OpenerPart, ...]:
     willing = [row for row in rows if snapshot.members["goes_first"][row] >= policy.goes_first_min]
+    is_group = suggestion.kind is SuggestionKind.GROUP
+    cap = policy.opener_load_max if is_group else policy.opener_load_of_pairs_max
     found = []
     for row in willing:
         asked, chosen = int(snapshot.opener_load[row]), snapshot.ids[row] == suggestion.opener
@@ -264,8 +266,8 @@ def _openers(suggestion: Suggestion, rows: list[int], snapshot: Snapshot, policy
             why = "the only one of them who is happy to go first"
         elif chosen:
             why = "of those who are happy to go first, asked to least often lately, then the happiest to, then by id"
-        elif asked >= policy.opener_load_max:
-            why = f"happy to go first, and was asked to {asked} times lately: {policy.opener_load_max} is the cap"
+        elif asked >= cap:
+            why = f"happy to go first, and was asked to {asked} times lately: {cap} is the cap"
         else:
             why = "happy to go first too, and comes after the one who was chosen"
         found.append(OpenerPart(snapshot.ids[row], int(snapshot.members["goes_first"][row]), asked, why))
