@@ -8,7 +8,7 @@ fills by itself.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from shared import topics
@@ -63,6 +63,12 @@ class CommunityState:
     """By opener: when each of their suggestions was made, milliseconds."""
     waits_anew_ms: dict[str, int] = field(default_factory=dict)
     """By member: since when they wait again, after an introduction that was not for them or has run its course."""
+    ahead: set[str] = field(default_factory=set)
+    """Suggestions that we have committed, and that have not come back from the topic yet."""
+    newcomers: set[str] = field(default_factory=set)
+    """Members whose first profile has come, and whom nobody has looked at by themselves yet."""
+    touched: set[str] = field(default_factory=set)
+    """Members of whom something has changed since somebody took note: who they are, or whether they are free."""
     changes: int = 0
     """How much has happened since the last round that may make another one worth while."""
 
@@ -87,14 +93,32 @@ class MatcherState:
         """Take in one record; `None` is a tombstone. In O(members of the record)."""
         self._apply[topic](key, record)
 
+    def apply_ahead(self, suggestion: Suggestion) -> None:
+        """Take in what we have just committed, before it comes back from the topic: nobody may be suggested twice.
+
+        Until it has come back, the state is ahead of the offsets that it has reached, and no round
+        could be run again from them.
+        """
+        state = self.communities[suggestion.community]
+        if suggestion.key not in state.suggested:  # unless it has come back already
+            self._suggestion(suggestion.key, suggestion)
+            state.ahead.add(suggestion.key)
+
     def is_free(self, community: str, member: str, now_ms: int) -> bool:
         """Whether a member could be suggested now."""
         return member in self.communities[community].free and not self._is_away(member, now_ms)
 
-    def round_input(self, community: str, now_ms: int, *, opener_window_ms: int) -> RoundInput:
-        """All that a round sees of a community, in O(free members + what they had before)."""
+    def round_input(
+        self, community: str, now_ms: int, *, opener_window_ms: int, members: Iterable[str] | None = None
+    ) -> RoundInput:
+        """All that a round sees of a community, in O(free members + what they had before).
+
+        Of some members, whether they are free or not, if they are named.
+        """
         state = self.communities[community]
         free = [member for member in state.free if not self._is_away(member, now_ms)]
+        if members is not None:
+            free = [member for member in members if member in state.profiles]
         since = now_ms - opener_window_ms
         together = {members for member in free for members in state.together.get(member, ())}
         return RoundInput(
@@ -108,6 +132,11 @@ class MatcherState:
             },
         )
 
+    def never_again(self, community: str, member: str) -> set[str]:
+        """Whom a member is not suggested to, since they were suggested to each other before."""
+        together = self.communities[community].together.get(member, ())
+        return {other for members in together for other in members if other != member}
+
     # One topic each
 
     def _profile(self, member: str, record: Record | None) -> None:
@@ -117,12 +146,16 @@ class MatcherState:
                 state = self.communities[community]
                 state.profiles.pop(member, None)
                 state.free.discard(member)
+                state.newcomers.discard(member)
+                state.touched.add(member)
             return
         assert isinstance(record, Profile)
         self._community_of[member] = record.community
         state = self.communities[record.community]
         known = state.profiles.get(member)
-        if known is not None:
+        if known is None:
+            state.newcomers.add(member)
+        else:
             # An update does not start the waiting over; only what has happened since does.
             record = record.model_copy(update={"accepted_at_ms": min(known.accepted_at_ms, record.accepted_at_ms)})
         state.profiles[member] = record
@@ -144,6 +177,7 @@ class MatcherState:
             return
         assert isinstance(record, Suggestion)
         state = self.communities[record.community]
+        state.ahead.discard(key)
         if key in state.suggested:
             return
         self._remember(state, record)
@@ -176,6 +210,9 @@ class MatcherState:
         else:
             assert isinstance(record, Preference)
             self._away[member][kind] = record
+        community = self._community_of.get(member)
+        if community is not None:
+            self.communities[community].touched.add(member)
 
     # What follows
 
@@ -198,6 +235,7 @@ class MatcherState:
             state.waits_anew_ms[member] = max(at_ms, state.waits_anew_ms.get(member, 0))
 
     def _settle_freedom(self, state: CommunityState, member: str) -> None:
+        state.touched.add(member)
         profile = state.profiles.get(member)
         has_left = profile is not None and self._left_at_ms.get(member, -1) >= profile.accepted_at_ms
         if profile is not None and not has_left and not state.engaged_by.get(member):
