@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
+from services.matcher.compiled import is_cached
 from services.matcher.round import warm_up
 from services.matcher.runner import RoundRunner
 from services.matcher.settings import MatcherSettings
