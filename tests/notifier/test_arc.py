@@ -28,6 +28,7 @@ from notifier_samples import (
 )
 
 from shared.contracts import (
+    Choice,
     ChoiceKind,
     DeliveryState,
     EmailKind,
@@ -473,17 +474,13 @@ class AnyArc(RuleBasedStateMachine):
     def is_out(self, introduction: str, member: str) -> bool:
         """Left, or kept from whoever was left to be told of."""
         one = self.world.introductions()[introduction]
-        left_it = any(
-            record.kind is ChoiceKind.LEAVES and record.member == member and record.introduction == introduction
+        left_it = {*one.left, *self.gone} | {
+            record.member
             for _, record in self.world.logs["choices"]
-            if record is not None and hasattr(record, "introduction")
-        )
-        others = [other for other in one.introduced if other != member and other not in self.gone]
-        return (
-            left_it
-            or member in one.left
-            or all(frozenset((member, other)) in self.apart or other in one.left for other in others)
-        )
+            if isinstance(record, Choice) and (record.kind, record.introduction) == (ChoiceKind.LEAVES, introduction)
+        }
+        others = [other for other in one.introduced if other != member and other not in left_it]
+        return member in left_it or all(frozenset((member, other)) in self.apart for other in others)
 
     @invariant()
     def records_are_sound(self) -> None:
