@@ -103,7 +103,8 @@ def _invitation(email: Email, introduction: Introduction, state: PartitionState,
 
 def _introduction(email: Email, introduction: Introduction, state: PartitionState) -> str | None:
     # A pause does not hold this one back: it is what they said yes to, and others wait for them.
-    if introduction.state is not IntroductionState.INTRODUCED:
+    # And if the mail was slow, they are told late rather than never: the others know of them.
+    if introduction.state not in (IntroductionState.INTRODUCED, IntroductionState.STANDING):
         return "introduction-over"
     if email.member not in introduction.introduced:
         return "not-introduced"
