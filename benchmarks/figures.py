@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -100,6 +100,8 @@ class Findings:
     what: str
     figures: tuple[Figure, ...]
     notes: tuple[str, ...] = ()
+    series: Mapping[str, Any] = field(default_factory=dict)
+    """What a plot is drawn from: see `benchmarks.plots`."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -107,6 +109,7 @@ class Findings:
             "what": self.what,
             "figures": [figure.to_json() for figure in self.figures],
             "notes": list(self.notes),
+            "series": dict(self.series),
         }
 
 

@@ -74,6 +74,13 @@ def run(bounds: Bounds, tell: Tell) -> Findings:
             f"{counts['left_over']:,} left over, {counts['openers']:,} openers, {last[-1]['reasons']:,} reasons.",
             "Default policy, two threads; compiled code is cached; writing to Kafka is not counted.",
         ),
+        {
+            "sizes": list(bounds.sizes),
+            "seconds": {phase: [told[size][-1]["seconds"][phase] for size in bounds.sizes] for phase in _COUNTED},
+            "quality": [told[size][-1]["quality"] for size in bounds.sizes],
+            "suggested": [1 - told[size][-1]["counts"]["left_over"] / size for size in bounds.sizes],
+            "peak_gib": [told[size][-1]["peak_gib"] for size in bounds.sizes],
+        },
     )
 
 

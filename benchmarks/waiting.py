@@ -68,6 +68,7 @@ def run(bounds: Bounds, tell: Tell) -> Findings:
     old_enough = [profile.member for profile in here if community.waited.get(profile.member) is not None]
     never = [member for member in old_enough if member not in community.suggested]
     long_enough = [member for member in never if community.waited[member] >= LONDON.relaxation.size_after_rounds]
+    waiting_now = Counter(community.waited[member] for member in old_enough)
     return Findings(
         "waiting",
         f"{bounds.rounds} rounds of a community that grows from {bounds.at_first:,} to {len(old_enough):,}",
@@ -88,6 +89,10 @@ def run(bounds: Bounds, tell: Tell) -> Findings:
             f"{PEACE_ROUNDS} rounds.",
             "By rounds waited: " + ", ".join(f"{n}: {c:,}" for n, c in sorted(Counter(community.waits).items())),
         ),
+        {
+            "suggested_after": dict(sorted((str(n), c) for n, c in Counter(community.waits).items())),
+            "still_waiting": dict(sorted((str(n), c) for n, c in waiting_now.items())),
+        },
     )
 
 
@@ -110,7 +115,8 @@ def _round(community: _Community, here: list[Profile], number: int, draw: np.ran
             community.waited[member] = 0
             if together:
                 community.back_in_round[member] = number + PEACE_ROUNDS
-        if match.opener is not None:
+        # Who was only going to be asked was not worn out.
+        if match.opener is not None and together:
             opener = snapshot.ids[match.opener]
             community.opened_in_round.setdefault(opener, []).append(number)
             community.loads[load.get(opener, 0) + 1] += 1

@@ -126,7 +126,7 @@ def propose(snapshot: Snapshot, policy: Policy, *, seed: int = 0, tell: Tell | N
     tell("left over")
 
     can_open = snapshot.openers(policy.goes_first_min, policy.opener_load_max)
-    matches = _matches(groups, mate, snapshot, space, can_open)
+    matches = _matches(groups, mate, snapshot, space, policy)
     left = np.ones(snapshot.size, np.bool_)
     left[[row for match in matches for row in match.members]] = False
     rows = np.flatnonzero(left).astype(np.int32)
@@ -202,8 +202,10 @@ def _pair_the_rest(graph: CompatibilityGraph, groups: tuple[Group, ...], policy:
 
 
 def _matches(
-    groups: tuple[Group, ...], mate: Ints, snapshot: Snapshot, space: InterestSpace, can_open: NDArray[np.bool_]
+    groups: tuple[Group, ...], mate: Ints, snapshot: Snapshot, space: InterestSpace, policy: Policy
 ) -> tuple[Match, ...]:
+    can_open = snapshot.openers(policy.goes_first_min, policy.opener_load_max)
+    can_open_pairs = snapshot.openers(policy.goes_first_min, policy.opener_load_of_pairs_max)
     matches = [
         Match(
             each.members,
@@ -218,7 +220,7 @@ def _matches(
     pairs = np.stack([one, mate[one]], axis=1)
     anchors = pair_anchors(snapshot, space.holders, pairs)
     for rows, anchor in zip(pairs.tolist(), anchors, strict=True):
-        opener = choose_opener(snapshot, can_open, rows)
+        opener = choose_opener(snapshot, can_open_pairs, rows)
         matches.append(Match(tuple(rows), SuggestionKind.PAIR, opener, *anchor))
     return tuple(sorted(matches, key=lambda match: match.members))
 
