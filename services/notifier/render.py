@@ -195,6 +195,6 @@ def _introduction_values(
         "pair": len(introduced) == 1,
         "opens": suggestion.opener == email.member,
         "write_to_all": f"mailto:{everybody}?subject={quote(phrases.hello_subject.format(first_name=first_name))}",
-        "prompts": [{"when": phrases.prompt_moments[step], "text": question} for step, question in prompts],
+        "prompts": [{"when": phrases.prompt_moments[prompt.step], "text": prompt.text} for prompt in prompts],
         "agreement": community.agreement,
     }

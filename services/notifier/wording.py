@@ -1,7 +1,9 @@
 """Every sentence that a member reads lies in files, one folder a locale: this reads and checks them once.
 
     words/en-GB/phrases.yaml        subjects, slots, dates, numbers
-               /prompts.yaml        the conversation ladder
+               /prompts/*.yaml      the conversation ladder, one file a theme, and what goes
+               /prompt-rules.yaml   with it: `catalogue` reads these
+               /encouragement.yaml
                /invitation.mjml     an email's HTML (MJML, with Jinja2 inside), and
                /invitation.txt      its text
                /page.html, *.html   the pages that links lead to
@@ -16,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import mrml
@@ -24,12 +26,10 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.notifier.catalogue import CatalogueError, load_catalogue
+from services.notifier.ladder import Step
 from shared.contracts import EmailKind
 from shared.slots import Slot
-
-Step = Literal["easy", "personal", "real", "hard", "deep"]
-"""The ladder, from the first rung up."""
-STEPS: tuple[Step, ...] = get_args(Step)
 
 DEFAULT_LOCALE = "en-GB"
 _INCLUDED = "head.mjml", "foot.mjml"
@@ -99,18 +99,6 @@ class Phrases(_Catalogue):
         return self.pause_one_day if days == 1 else self.pause_days.format(days=days)
 
 
-Question = Annotated[str, Field(max_length=140, pattern=r"\?$")]
-EVERYBODY = "everybody"
-
-
-class PromptCatalogue(_Catalogue):
-    """The ladder: by step, then by theme, the questions. `everybody` is a theme that all have in common."""
-
-    themes: dict[str, tuple[str, ...]]
-    """The words by which a theme is known in an interest."""
-    steps: dict[Step, dict[str, tuple[Question, ...]]]
-
-
 class Words:
     """The words of one locale, read and compiled."""
 
@@ -120,8 +108,10 @@ class Words:
         missing_slots = [slot for slot in get_args(Slot) if slot not in self.phrases.slots]
         if missing_slots:
             raise WordsError(f"{self.locale}/phrases.yaml: slots: {', '.join(missing_slots)} missing")
-        self.prompts = _catalogue(folder / "prompts.yaml", PromptCatalogue)
-        _check_prompts(self.prompts, self.locale)
+        try:
+            self.prompts, self.encouragement = load_catalogue(folder)
+        except CatalogueError as error:
+            raise WordsError(f"{self.locale}/{error}") from None
         self._html_environment = Environment(
             loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined
         )
@@ -209,13 +199,3 @@ def _catalogue(file: Path, model: type[_C]) -> _C:
     except ValidationError as error:
         first = error.errors()[0]
         raise WordsError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def _check_prompts(catalogue: PromptCatalogue, locale: str) -> None:
-    for step in STEPS:
-        by_theme = catalogue.steps.get(step, {})
-        if not by_theme.get(EVERYBODY):
-            raise WordsError(f"{locale}/prompts.yaml: step {step!r} has no question for {EVERYBODY}")
-        for theme in by_theme:
-            if theme != EVERYBODY and theme not in catalogue.themes:
-                raise WordsError(f"{locale}/prompts.yaml: {theme!r} in step {step!r} is not among the themes")
