@@ -66,6 +66,21 @@ def test_errors_of_the_page_are_told(screenshot: Screenshot, tmp_path: Path, scr
     assert any("ouch" in error for error in shot.errors)
 
 
+@pytest.mark.parametrize(
+    ("style", "barrier"), [("", ""), ("color: #999; background: #fff", "color-contrast at div: "), ("color: #333", "")]
+)
+def test_barriers_are_told(screenshot: Screenshot, tmp_path: Path, style: str, barrier: str) -> None:
+    shot = screenshot(write(tmp_path, style=style), 360, 640, tmp_path / "page.png", axe=True)
+    assert [told.startswith(barrier) for told in shot.barriers] == ([True] if barrier else [])
+
+
+def test_a_page_without_a_language_has_a_barrier(screenshot: Screenshot, tmp_path: Path) -> None:
+    page = write(tmp_path)
+    page.write_text(page.read_text().replace('lang="en"', ""))
+    shot = screenshot(page, 360, 640, tmp_path / "page.png", axe=True)
+    assert [told.split()[0] for told in shot.barriers] == ["html-has-lang"]
+
+
 def test_a_page_that_cannot_be_opened_is_an_error(screenshot: Screenshot, tmp_path: Path) -> None:
     with pytest.raises(BrowserError, match="ERR_"):
         screenshot("http://127.0.0.1:9/", 360, 640, tmp_path / "page.png")
