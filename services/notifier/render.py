@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import quote
 
-from services.notifier.envelope import header_text, new_message, one_line, person
+from services.notifier.envelope import header_text, new_message, one_line, one_name, person
 from services.notifier.links import LinkPurpose, Links
 from services.notifier.prompts import prompts_for
 from services.notifier.sender import Letter
@@ -129,7 +129,7 @@ class Renderer:
         last_ms = email.planned_at_ms + LINK_LIFE_MS
         return {
             "sender_name": community.sender_name,
-            "first_name": one_line(contact.first_name),
+            "first_name": one_name(contact.first_name),
             "pair": suggestion.kind is SuggestionKind.PAIR,
             # Interests only: what a suggestion is anchored in may be a life topic, and those are never quoted.
             "share": share,
@@ -174,8 +174,8 @@ def _introduction_values(
     words: Words,
 ) -> dict[str, object]:
     suggestion, phrases = introduction.suggestion, words.phrases
-    names = phrases.listed([one_line(other.first_name) for other in introduced])
-    first_name = one_line(contact.first_name)
+    names = phrases.listed([one_name(other.first_name) for other in introduced])
+    first_name = one_name(contact.first_name)
     everybody = ",".join(quote(other.email, safe="@") for other in introduced)
     prompts = prompts_for(introduction.introduction, suggestion.shared_interests, words.prompts)
     return {
@@ -184,7 +184,7 @@ def _introduction_values(
         "names": names,
         "people": [
             {
-                "first_name": one_line(other.first_name),
+                "first_name": one_name(other.first_name),
                 "own_words": one_line(other.own_words),
                 "address": other.email,
                 "address_in_url": quote(other.email, safe="@"),
