@@ -55,9 +55,9 @@ EYES = (
     "\u200b\u200c\u200d", "\ufeff", "A\u200bm\u200ba\u200br\u200ba", "\u00ad", "\u2060", "\u3164", "\u115f", "\u00a0",
     "\u3000", "\u034f", "\ufe0f", "Z\u0351\u036b\u0343\u036a\u0302a\u0321\u034a\u0320l\u0335\u033eg\u0322o" * 8,
     "e" + "\u0301" * 200, "\u0301", "👩\u200d👩\u200d👧\u200d👦", "🏳\ufe0f\u200d🌈" * 20, "🇬🇧", "👋🏽", "Zoë",
-    "Zoe\u0308", "李雷", "Ольга", "أمارة", "אמרה", "ปวีณา", "தமிழ்", "\ufdfa", "\U0001d400mara", "\ue000", "\uffff", "\U0010ffff", "\ufffd",
-    "ＡＭＡＲＡ", "Ａｍａｒａ＠ｅｖｉｌ", "İstanbul", "ß", "ŉ", "ﬁona", "O'Brien", "D’Arcy", "Anne-Marie",
-    "Núñez y Ñandú", "X Æ A-12", "Nguyễn", "Þórður",
+    "Zoe\u0308", "李雷", "Ольга", "أمارة", "אמרה", "ปวีณา", "தமிழ்", "\ufdfa", "\U0001d400mara", "\ue000", "\uffff",
+    "\U0010ffff", "\ufffd", "ＡＭＡＲＡ", "Ａｍａｒａ＠ｅｖｉｌ", "İstanbul", "ß", "ŉ", "ﬁona", "O'Brien",
+    "D’Arcy", "Anne-Marie", "Núñez y Ñandú", "X Æ A-12", "Nguyễn", "Þórður",
 )  # fmt: skip
 BYTES = (
     "\x00", "\x00Amara\x00", "\x07\x08\x1b[31mred", "\x7f", "\x80\x9f", "\t", " ", "   Amara   ", "\n", "\r", "\x1a",
