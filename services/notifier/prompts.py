@@ -28,7 +28,7 @@ def prompts_for(
     life_topic: str = "",
     pace: int = PACE_UNKNOWN,
     meeting: int = 1,
-    seen: Set[str] = frozenset(),
+    seen: Set[str] | None = None,
 ) -> tuple[Prompt, ...]:
     """The prompts for one meeting, from lighter to deeper; everybody in it gets the same, on every try.
 
@@ -46,7 +46,9 @@ def prompts_for(
     meeting
         The how manieth time that they meet, from 1.
     seen
-        Names of prompts that any two of them have had together. They never get one of these again.
+        Names of prompts that any two of them have had together. They never get one of these again. Where
+        nobody kept them, what this introduction's earlier meetings took is worked out anew, which is right
+        for as long as the catalogue has not been edited between two meetings.
 
     Returns
     -------
@@ -55,15 +57,16 @@ def prompts_for(
     """
     common = themes_for_everybody(catalogue)
     shared = shared_themes(catalogue, interests, life_topic)
-    steps = steps_for(pace, meeting)
-    chosen: list[Prompt] = []
-    for place, step in enumerate(steps):
-        # What they share gives the ground to start from, and a reason to go deep; in between it is about anybody.
-        order = (common, shared) if place == 1 else (shared, common)
-        prompt = _pick(introduction, step, order, steps[-1], catalogue, {*seen, *(one.name for one in chosen)})
-        if prompt is not None:
-            chosen.append(prompt)
-    return tuple(sorted(chosen, key=lambda prompt: STEPS.index(prompt.step)))
+
+    def chosen_at(number: int, taken: Set[str]) -> tuple[Prompt, ...]:
+        return _choose(introduction, steps_for(pace, number), shared, common, catalogue, taken)
+
+    if seen is None:
+        had: set[str] = set()
+        for earlier in range(1, meeting):
+            had |= {prompt.name for prompt in chosen_at(earlier, had)}
+        seen = had
+    return chosen_at(meeting, seen)
 
 
 def steps_for(pace: int, meeting: int = 1) -> tuple[Step, ...]:
@@ -97,6 +100,24 @@ def shared_themes(catalogue: PromptCatalogue, interests: Collection[str], life_t
         if (theme.audience == "interests" and any(theme.is_meant_by(interest) for interest in interests))
         or (theme.audience == "life topics" and theme.is_meant_by(life_topic))
     )
+
+
+def _choose(
+    introduction: str,
+    steps: Sequence[Step],
+    shared: Collection[str],
+    common: Collection[str],
+    catalogue: PromptCatalogue,
+    seen: Set[str],
+) -> tuple[Prompt, ...]:
+    chosen: list[Prompt] = []
+    for place, step in enumerate(steps):
+        # What they share gives the ground to start from, and a reason to go deep; in between it is about anybody.
+        order = (common, shared) if place == 1 else (shared, common)
+        prompt = _pick(introduction, step, order, steps[-1], catalogue, {*seen, *(one.name for one in chosen)})
+        if prompt is not None:
+            chosen.append(prompt)
+    return tuple(sorted(chosen, key=lambda prompt: STEPS.index(prompt.step)))
 
 
 def _pick(

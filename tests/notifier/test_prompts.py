@@ -31,14 +31,13 @@ def steps(prompts: tuple[Prompt, ...]) -> list[Step]:
 def test_nobody_is_led_further_than_one_step_beyond_the_least_open(
     introduction: str, interests: list[str], life_topic: str, pace: int, meeting: int
 ) -> None:
-    chosen = prompts_for(introduction, interests, CATALOGUE, life_topic=life_topic, pace=pace, meeting=meeting)
+    at = {"life_topic": life_topic, "pace": pace, "meeting": meeting, "seen": frozenset[str]()}
+    chosen = prompts_for(introduction, interests, CATALOGUE, **at)
     places = [STEPS.index(step) for step in steps(chosen)]
     assert len(chosen) == PROMPTS_PER_MEETING
     assert places == sorted(places)
     assert places[-1] == min(pace, len(STEPS) - 1), "depth 1 can bear the first step: one more is the second"
-    assert chosen == prompts_for(
-        introduction, list(interests), CATALOGUE, life_topic=life_topic, pace=pace, meeting=meeting
-    )
+    assert chosen == prompts_for(introduction, list(interests), CATALOGUE, **at)
 
 
 @given(st.text(max_size=12), st.lists(said, max_size=5))
@@ -136,6 +135,15 @@ def test_never_the_same_twice_until_there_is_nothing_left(
     themes = {*FOR_EVERYBODY, *shared_themes(CATALOGUE, interests, life_topic)}
     assert {*seen, *names} == {p.name for step in bearable for p in CATALOGUE.pool(themes, step)}, "all were used"
     assert meeting > 12
+
+
+@given(st.text(max_size=12), st.lists(said, max_size=3), paces)
+def test_what_nobody_kept_is_worked_out_anew(introduction: str, interests: list[str], pace: int) -> None:
+    seen: set[str] = set()
+    for meeting in range(1, 8):
+        kept = prompts_for(introduction, interests, CATALOGUE, pace=pace, meeting=meeting, seen=seen)
+        assert kept == prompts_for(introduction, interests, CATALOGUE, pace=pace, meeting=meeting)
+        seen |= {prompt.name for prompt in kept}
 
 
 def test_prompts_are_found_again_by_their_names() -> None:
