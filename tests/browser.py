@@ -53,9 +53,9 @@ _SETTLED = """
 
 
 # Rule, place and reason, one line each.
-_BARRIERS = """
+_VIOLATIONS = """
 (async () => {
-  const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+  const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
   const found = await axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] });
   return found.violations.flatMap(rule => rule.nodes.map(
     node => `${rule.id} at ${node.target.join(" ")}: ${node.failureSummary.replace(/\\s+/g, " ")}`));
@@ -81,8 +81,8 @@ class Shot:
     """CSS pixels: more than `viewport_width` means that a reader must scroll sideways."""
     errors: tuple[str, ...]
     """Uncaught exceptions, failed requests, and what the page wrote to the console as an error."""
-    barriers: tuple[str, ...]
-    """What keeps people out: violations of WCAG 2.2, levels A and AA, as far as axe-core finds them."""
+    violations: tuple[str, ...]
+    """What keeps people out: what breaks WCAG 2.2 A and AA or good practice, as far as axe-core can tell."""
 
 
 class Screenshot(Protocol):
@@ -98,7 +98,7 @@ class Screenshot(Protocol):
         dark: bool = False,
         whole_page: bool = False,
         until: str | None = None,
-        axe: bool = False,
+        audited: bool = False,
     ) -> Shot: ...
 
 
@@ -142,14 +142,14 @@ class Chromium:
         dark: bool = False,
         whole_page: bool = False,
         until: str | None = None,
-        axe: bool = False,
+        audited: bool = False,
     ) -> Shot:
         """Opens an address or a local HTML file in a viewport of that size (CSS pixels) and takes its picture.
 
         `dark` asks for the dark colour scheme, `whole_page` takes in what lies below the
-        fold, `until` is a JavaScript expression that must become true first, `axe` looks
-        for barriers. Raises `BrowserError` when the page cannot be opened or does not get
-        there in 30 s.
+        fold, `until` is a JavaScript expression that must become true first, and with
+        `audited` axe looks for what keeps people out. Raises `BrowserError` when the page
+        cannot be opened or does not get there in 30 s.
         """
         url = page.absolute().as_uri() if isinstance(page, Path) else page
         with _Tab(self._connection) as tab:
@@ -173,7 +173,7 @@ class Chromium:
                 viewport_width=tab.value("document.documentElement.clientWidth"),
                 content_width=tab.value("document.documentElement.scrollWidth"),
                 errors=tuple(tab.errors),
-                barriers=tab.barriers() if axe else (),
+                violations=tab.violations() if audited else (),
             )
 
     def close(self) -> None:
@@ -270,9 +270,9 @@ class _Tab:
             raise BrowserError(f"{expression}: {_exception(answer['exceptionDetails'])}")
         return answer["result"].get("value")
 
-    def barriers(self) -> tuple[str, ...]:
+    def violations(self) -> tuple[str, ...]:
         self.value(f"{_axe()}; 0")
-        return tuple(self.value(_BARRIERS))
+        return tuple(self.value(_VIOLATIONS))
 
     def _note(self, message: dict[str, Any]) -> None:
         params = message.get("params", {})

@@ -39,7 +39,7 @@ def keep(shot: Shot, name: str) -> None:
 def check(shot: Shot, width: int) -> None:
     assert shot.content_width == width, "nobody should have to scroll sideways"
     assert shot.errors == ()
-    assert shot.barriers == ()
+    assert shot.violations == ()
 
 
 @SCHEMES
@@ -52,7 +52,7 @@ def test_an_email_fits_and_can_be_read(
     assert body is not None
     html = tmp_path / "email.html"
     html.write_text(body.get_content(), encoding="utf-8")
-    shot = screenshot(html, width, 800, tmp_path / "email.png", dark=dark, whole_page=True, axe=True)
+    shot = screenshot(html, width, 800, tmp_path / "email.png", dark=dark, whole_page=True, audited=True)
     keep(shot, f"email-{kind}-{width}{'-dark' if dark else ''}")
     check(shot, width)
 
@@ -72,7 +72,7 @@ async def test_a_page_fits_and_can_be_read(
         page = await client.get(link(purpose))
     html = tmp_path / "page.html"
     html.write_text(page.text, encoding="utf-8")
-    shot = screenshot(html, width, 700, tmp_path / "page.png", dark=dark, axe=True)
+    shot = screenshot(html, width, 700, tmp_path / "page.png", dark=dark, audited=True)
     keep(shot, f"page-{purpose.name.lower()}-{width}{'-dark' if dark else ''}")
     check(shot, width)
     assert MEMBERS[0] not in shot.text
