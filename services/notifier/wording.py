@@ -14,6 +14,7 @@ file is found at start, and named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ from shared.slots import Slot
 
 DEFAULT_LOCALE = "en-GB"
 _INCLUDED = "head.mjml", "foot.mjml"
+_INCLUDE = re.compile(r'<mj-include path="([^"]*)"\s*/>')
 
 
 class WordsError(ValueError):
@@ -176,10 +178,12 @@ def words_for(words: AllWords, locale: str) -> Words:
 
 def _compile(file: Path, parts: dict[str, str]) -> str:
     try:
-        options = mrml.ParserOptions(include_loader=mrml.memory_loader(parts))
-        output = mrml.to_html(file.read_text(encoding="utf-8"), options)
+        # Parts are put in as text: mrml would make a section that it includes as wide as the window.
+        output = mrml.to_html(_INCLUDE.sub(lambda found: parts[found[1]], file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise WordsError(f"{file.parent.name}/{file.name}: {type(error).__name__}") from None
+    except KeyError as missing:
+        raise WordsError(f"{file.parent.name}/{file.name}: there is no part {missing}") from None
     except Exception as error:  # mrml raises what it likes; its message names line and tag.
         raise WordsError(f"{file.parent.name}/{file.name}: {error}") from None
     return output if isinstance(output, str) else str(output.content)

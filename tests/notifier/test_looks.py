@@ -36,10 +36,16 @@ def keep(shot: Shot, name: str) -> None:
             few_colours.save(FIGURES / f"{name}.png", optimize=True)
 
 
-def check(shot: Shot, width: int) -> None:
+EMAIL_WIDTH_MAX = 600
+WIDEST_CARD = """Math.max(...[...document.querySelectorAll(".card, .note")].map(card => card.offsetWidth))"""
+# A mail program is the landmark around an email, and says what is main.
+NOT_OF_EMAILS = ("landmark-one-main", "region", "page-has-heading-one")
+
+
+def check(shot: Shot, width: int, but: tuple[str, ...] = ()) -> None:
     assert shot.content_width == width, "nobody should have to scroll sideways"
     assert shot.errors == ()
-    assert shot.violations == ()
+    assert [told for told in shot.violations if told.split()[0] not in but] == []
 
 
 @SCHEMES
@@ -52,9 +58,12 @@ def test_an_email_fits_and_can_be_read(
     assert body is not None
     html = tmp_path / "email.html"
     html.write_text(body.get_content(), encoding="utf-8")
-    shot = screenshot(html, width, 800, tmp_path / "email.png", dark=dark, whole_page=True, audited=True)
+    shot = screenshot(
+        html, width, 800, tmp_path / "email.png", dark=dark, whole_page=True, measure=WIDEST_CARD, audited=True
+    )
     keep(shot, f"email-{kind}-{width}{'-dark' if dark else ''}")
-    check(shot, width)
+    check(shot, width, but=NOT_OF_EMAILS)
+    assert shot.measured <= EMAIL_WIDTH_MAX, "lines as long as a desk is wide cannot be read"
 
 
 @SCHEMES
