@@ -95,7 +95,8 @@ class Story:
             introduction(suggested),
             introduction(suggested, said_yes=("amara",)),
             introduction(
-                suggested, IntroductionState.INTRODUCED, said_yes=PAIR, introduced=PAIR, introduced_at_ms=20
+                suggested, IntroductionState.INTRODUCED, said_yes=PAIR, introduced=PAIR, present=PAIR,
+                introduced_at_ms=20,
             ),
         ]  # fmt: skip
         for kind in (EmailKind.INVITATION, EmailKind.INTRODUCTION):

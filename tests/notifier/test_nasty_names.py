@@ -12,12 +12,13 @@ from html.parser import HTMLParser
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from arc_samples import SEAT, at, named
 from icalendar import Calendar
 from nasty_names import HOW_MANY, nasty_names
-from notifier_samples import GROUP
-from test_render import contacts, write
+from notifier_samples import GROUP, LONDON, NOW
+from test_render import RENDERER, contacts
 
-from shared.contracts import EmailKind
+from shared.contracts import Email, EmailKind, Introduction
 
 NAMES = nasty_names()
 PLAIN = "Amara"
@@ -66,11 +67,19 @@ class Skeleton(HTMLParser):
 def written(kind: EmailKind, name: str, line: str) -> EmailMessage:
     """The first email of a kind, with everybody of that name, as it comes out of the wire."""
     people = contacts(lambda one: one.model_copy(update={"first_name": name, "own_words": line}))
-    raw = write(GROUP, kind, people=people).as_bytes()
+    introduction, planned = moment(kind)
+    others = named(planned, introduction, people)
+    raw = RENDERER.render(planned, introduction, people[planned.member], others, LONDON, NOW).as_bytes()
     check_wire(raw)
     arrived = email.message_from_bytes(raw, _class=EmailMessage, policy=policy.default)
     assert isinstance(arrived, EmailMessage)
     return arrived
+
+
+@cache
+def moment(kind: EmailKind) -> tuple[Introduction, Email]:
+    introduction, emails = at(SEAT if kind is EmailKind.SEAT else GROUP, kind)
+    return introduction, emails[-1]
 
 
 @cache
