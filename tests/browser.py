@@ -34,6 +34,7 @@ _FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
+    "--lang=en-GB",
     "--remote-debugging-port=0",
 )
 _START_SECONDS_MAX = 60.0
@@ -126,7 +127,11 @@ class Chromium:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "TMPDIR": self._profile.name},  # what it leaves lying about goes with the profile
+            env={
+                **os.environ,
+                "TMPDIR": self._profile.name,
+                "LANGUAGE": "en_GB",
+            },  # what it leaves lying about goes with the profile
         )
         self._resources = ExitStack()
         try:
