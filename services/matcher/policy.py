@@ -36,11 +36,11 @@ class Policy(BaseModel):
     """Who opened so often lately is not asked again for now, so that nobody is worn out."""
 
     candidates_per_member: Count = 12
-    scanned_members_max: Count = 1_500
+    scanned_members_max: Count = 2_000
     """A member with at most so many others in reach looks at all of them; beyond it, at an index of interests."""
-    postings_read_max: Count = 1_000
-    """How many entries of that index are read for one member. Among 100,000 made-up members this
-    found .999 of the weight that reading all of them finds."""
+    postings_read_max: Count = 2_000
+    """How many entries of that index are read for one member: finds .99 of the best among a million in
+    one city, and more among fewer."""
     nearest_read_max: Count = 500
     """How many of the nearest members are read for one who need not share an interest."""
 
