@@ -34,7 +34,6 @@ _FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
-    "--lang=en-GB",
     "--remote-debugging-port=0",
 )
 _START_SECONDS_MAX = 60.0
