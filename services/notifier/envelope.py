@@ -17,6 +17,8 @@ from email.policy import EmailPolicy
 from typing import Any
 
 _LINE_LENGTH_MAX = 998
+_LINE_CHARACTERS_MAX = 280
+_NAME_CHARACTERS_MAX = 60
 _PLAIN = re.compile(r"[ -~]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -38,8 +40,16 @@ _POLICY = _PlainHeaders(linesep="\r\n", max_line_length=_LINE_LENGTH_MAX)
 
 
 def one_line(text: str) -> str:
-    """What a person wrote, without line breaks, control characters, or marks that reverse the text around it."""
-    return _CONTROL.sub(" ", text).strip()
+    """What a person wrote, without line breaks, control characters, or marks that reverse the text around it.
+
+    Never longer than anything that intake lets in, whoever wrote the record.
+    """
+    return _CONTROL.sub(" ", text).strip()[:_LINE_CHARACTERS_MAX]
+
+
+def one_name(text: str) -> str:
+    """A first name on one line, never longer than intake lets in."""
+    return one_line(text)[:_NAME_CHARACTERS_MAX]
 
 
 def header_text(text: str) -> str:
@@ -50,7 +60,7 @@ def header_text(text: str) -> str:
 def person(name: str, address: str) -> str:
     """A name and an address as a header shows them; the name quoted as far as it needs to be."""
     local_part, _, domain = address.rpartition("@")
-    return str(Address(header_text(name), username=local_part, domain=domain))
+    return str(Address(header_text(one_name(name)), username=local_part, domain=domain))
 
 
 def new_message(
