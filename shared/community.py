@@ -110,8 +110,6 @@ class Community(BaseModel):
     """How long a standing group is left in peace before its members may be suggested to others as well."""
     pause_seconds: Annotated[int, Field(ge=1)] = 30 * 24 * 3600
     """How long "not now" lasts, unless told a date."""
-    reports_until_held_back: Annotated[int, Field(ge=1)] = 2
-    """Whom so many different members have reported is suggested to nobody until an operator has looked."""
     sender: EmailStr
     sender_name: str
     agreement: tuple[str, ...]

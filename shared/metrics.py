@@ -20,6 +20,9 @@ from prometheus_client import (
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _WAIT_SECONDS = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 
+WAITED_SHARES = (0.5, 0.9, 0.99, 1.0)
+"""At which shares of the free members it is told how long they have waited."""
+
 
 def new_registry() -> CollectorRegistry:
     """A registry of its own for each service, with what every process tells of itself."""
@@ -132,6 +135,31 @@ class MatcherMetrics:
             "Members left over by the last round, by reason.",
             ["community", "reason"],
             registry=registry,
+        )
+        self.waited_rounds = Gauge(
+            "matcher_waited_rounds",
+            "How many rounds the free members had waited at the last round: half of them at most so many (share 0.5), "
+            "nine in ten (0.9), 99 in a hundred (0.99), all (1).",
+            ["community", "share"],
+            registry=registry,
+        )
+        self.never_suggested = Gauge(
+            "matcher_never_suggested_share",
+            "Members who could be suggested and never were, over all members, at the last round.",
+            ["community"],
+            registry=registry,
+        )
+        self.arrivals = Counter(
+            "matcher_arrivals",
+            "Newcomers looked at between rounds, by outcome (served, waits, crowd, gone, failed).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.arrival_seconds = Histogram(
+            "matcher_arrival_seconds",
+            "Looking for a newcomer's best free partner.",
+            registry=registry,
+            buckets=_SECONDS,
         )
         self.without_opener = Counter(
             "matcher_groups_without_opener",

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from services.matcher.policy import Policy
 from services.matcher.round import warm_up
 from services.matcher.runner import RoundRunner
 from services.matcher.settings import MatcherSettings
@@ -36,7 +35,6 @@ def build_app(
     kafka: KafkaSettings,
     lifeline: Lifeline,
     *,
-    policy: Policy | None = None,
     clock: Clock = system_clock,
 ) -> FastAPI:
     """The whole service as one web application (for operators only); Kafka is connected while it runs.
@@ -56,9 +54,7 @@ def build_app(
         lifeline=lifeline,
         clock=clock,
     )
-    runner = RoundRunner(
-        mastership, communities, settings, policy or Policy(), metrics, clock, partitions=kafka.partitions
-    )
+    runner = RoundRunner(mastership, communities, settings, metrics, clock, partitions=kafka.partitions)
 
     subscription: BatchSubscription | None = None
 

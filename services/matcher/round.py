@@ -15,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from services.matcher.arrivals import warm_up_arrivals
 from services.matcher.candidates import best_candidates
 from services.matcher.compatibility import graph_of
 from services.matcher.graph import CompatibilityGraph
@@ -187,6 +188,7 @@ def warm_up() -> None:
         mate = np.full(snapshot.size, -1, np.int32)
         mate[[0, 3]] = 3, 0  # a pair who both look for a group too, and somebody left to join them
         seat_those_left((), mate, snapshot, policy, space=found.space)
+    warm_up_arrivals(people, snapshot)
 
 
 def _pair_the_rest(graph: CompatibilityGraph, groups: tuple[Group, ...], policy: Policy, seed: int) -> Pairing:
