@@ -7,7 +7,7 @@ all that the round depends on: there is no second way that could come to differ.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ import numpy as np
 from services.matcher.arrivals import ENGINE as ARRIVAL_ENGINE
 from services.matcher.policy import Policy
 from services.matcher.round import ENGINE, Round, check, propose
+from services.matcher.seats import suggest_newcomers
 from services.matcher.snapshot import Snapshot
 from services.matcher.state import RoundInput
 from shared.community import Community
@@ -26,7 +27,7 @@ from shared.ids import round_id
 _DIGEST_BYTES = 16
 _NOT_FOR_MATCHING = {
     "community", "name", "country", "partners", "answer_within_seconds", "settle_seconds", "pause_seconds",
-    "sender", "sender_name", "agreement",
+    "sender", "sender_name", "agreement", "meetings", "remind_after_seconds",
 }  # fmt: skip
 """What a round does not read in a community's file."""
 
@@ -79,20 +80,27 @@ def reference_for(
     )
 
 
-def snapshot_for(community: Community, seen: RoundInput, reference: RoundReference) -> Snapshot:
-    """The snapshot of a round, from what its state holds and what is on record."""
-    round_ms = reference.waiting_round_seconds * 1000
+def snapshot_for(
+    community: Community, seen: RoundInput, reference: RoundReference, *, without: Collection[str | None] = ()
+) -> Snapshot:
+    """The snapshot of a round, from what its state holds and what is on record; `without` those who have a seat."""
     return Snapshot.of(
         community,
-        seen.profiles,
+        [profile for profile in seen.profiles if profile.member not in without] if without else seen.profiles,
         now_ms=reference.now_ms,
-        waited_rounds={
-            member: int(max(0, reference.now_ms - since_ms) // round_ms)
-            for member, since_ms in seen.waiting_since_ms.items()
-        },
+        waited_rounds=_waited_rounds(seen, reference),
         history=seen.times_together,
         opener_load=seen.opener_load,
+        blocked=seen.blocked,
     )
+
+
+def _waited_rounds(seen: RoundInput, reference: RoundReference) -> dict[str, int]:
+    round_ms = reference.waiting_round_seconds * 1000
+    return {
+        member: int(max(0, reference.now_ms - since_ms) // round_ms)
+        for member, since_ms in seen.waiting_since_ms.items()
+    }
 
 
 def run(
@@ -104,10 +112,24 @@ def run(
     """
     snapshot = snapshot_for(community, seen, reference)
     reference = reference.model_copy(update={"snapshot": digest_of(snapshot)})
+    # Seats first: a group that has one waits for somebody, and there are few of them.
+    seated = suggest_newcomers(
+        seen.seats,
+        seen.profiles,
+        community,
+        policy,
+        now_ms=reference.now_ms,
+        waited_rounds=_waited_rounds(seen, reference) if seen.seats else {},
+        history=seen.times_together,
+        blocked=seen.blocked,
+        reference=reference,
+    )
+    if seated:
+        snapshot = snapshot_for(community, seen, reference, without={suggestion.newcomer for suggestion in seated})
     proposed = propose(snapshot, policy, seed=reference.seed)
     suggestions = proposed.suggestions(community, now_ms=reference.now_ms, reference=reference)
     check(suggestions, snapshot, policy)
-    return proposed, suggestions
+    return proposed, seated + suggestions
 
 
 class _State(Protocol):

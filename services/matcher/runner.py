@@ -114,7 +114,7 @@ class RoundRunner:
         # Who was never suggested anything is free, or away: nothing else could have engaged them.
         never = sum(profile.member not in known.together for profile in seen.profiles)
         self._metrics.never_suggested.labels(community.community).set(never / max(1, len(known.profiles)))
-        if len(seen.profiles) < ROUND_MEMBERS_MIN:
+        if len(seen.profiles) < (1 if seen.seats else ROUND_MEMBERS_MIN):
             self._metrics.rounds.labels("empty").inc()
             return
         reference = reference_for(
@@ -157,7 +157,7 @@ class RoundRunner:
         return [
             suggestion
             for suggestion in suggestions
-            if all(state.is_free(suggestion.community, member, now_ms) for member in suggestion.members)
+            if all(state.is_free(suggestion.community, member, now_ms) for member in suggestion.engages)
         ]
 
     def _report(self, community: Community, round_: Round) -> None:
@@ -177,5 +177,5 @@ class RoundRunner:
             self._metrics.suggestions.labels(suggestion.kind).inc()
             if suggestion.kind is SuggestionKind.GROUP and suggestion.opener is None:
                 self._metrics.without_opener.inc()
-            for member in suggestion.members:
+            for member in suggestion.engages:
                 self._metrics.waited_seconds.observe((now_ms - seen.waiting_since_ms[member]) / 1000)

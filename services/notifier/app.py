@@ -26,7 +26,7 @@ from services.notifier.wording import load_words
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import Choice, IntroductionState, Preference
+from shared.contracts import Choice, IntroductionState, Preference, PreferenceKind
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -40,6 +40,7 @@ from shared.logs import logger
 from shared.metrics import NotifierMetrics, PlumbingMetrics, new_registry
 from shared.outgoing import outgoing
 from shared.settings import KafkaSettings
+from shared.topics import partition_of
 
 log = logger(__name__)
 
@@ -97,6 +98,9 @@ def build_app(
         topic = topics.CHOICES if isinstance(choice, Choice) else topics.PREFERENCES
         await publish(producer, [outgoing(topic, choice)], partitions=kafka.partitions)
         metrics.choices.labels(choice.kind).inc()
+        if choice.kind is PreferenceKind.REPORT:
+            # For an operator to look at. Who reported them is nobody's business here.
+            log.warning("member_reported", community=choice.community, member=choice.about)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -172,7 +176,11 @@ def build_app(
             metrics.pages.labels(route.path, answer.status_code).inc()
         return answer
 
-    app.include_router(pages_router(links, record, communities, words, clock))
+    def directory(community: str) -> PartitionState | None:
+        number = partition_of(community, kafka.partitions)
+        return next((each.state for each in mastership.masters() if each.number == number), None)
+
+    app.include_router(pages_router(links, record, communities, words, clock, directory))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(

@@ -7,6 +7,7 @@ together again, and quoted-printable is done in C.
 
 from __future__ import annotations
 
+import base64
 import binascii
 import re
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from email.policy import EmailPolicy
 from typing import Any
 
 _LINE_LENGTH_MAX = 998
+_LINE_CHARACTERS_MAX = 280
+_NAME_CHARACTERS_MAX = 60
 _PLAIN = re.compile(r"[ -~]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -37,8 +40,16 @@ _POLICY = _PlainHeaders(linesep="\r\n", max_line_length=_LINE_LENGTH_MAX)
 
 
 def one_line(text: str) -> str:
-    """What a person wrote, without line breaks, control characters, or marks that reverse the text around it."""
-    return _CONTROL.sub(" ", text).strip()
+    """What a person wrote, without line breaks, control characters, or marks that reverse the text around it.
+
+    Never longer than anything that intake lets in, whoever wrote the record.
+    """
+    return _CONTROL.sub(" ", text).strip()[:_LINE_CHARACTERS_MAX]
+
+
+def one_name(text: str) -> str:
+    """A first name on one line, never longer than intake lets in."""
+    return one_line(text)[:_NAME_CHARACTERS_MAX]
 
 
 def header_text(text: str) -> str:
@@ -49,22 +60,40 @@ def header_text(text: str) -> str:
 def person(name: str, address: str) -> str:
     """A name and an address as a header shows them; the name quoted as far as it needs to be."""
     local_part, _, domain = address.rpartition("@")
-    return str(Address(header_text(name), username=local_part, domain=domain))
+    return str(Address(header_text(one_name(name)), username=local_part, domain=domain))
 
 
-def new_message(headers: Mapping[str, str], text: str, html: str, seed: str) -> EmailMessage:
-    """A message of two parts. `seed` makes the boundary: the same email gives the same bytes on every try.
+def new_message(
+    headers: Mapping[str, str], text: str, html: str, seed: str, *, calendar: bytes | None = None
+) -> EmailMessage:
+    """A message of two parts, and a calendar entry (UTF-8) beside them if there is one.
 
-    Raises `ValueError` for a header with a line break in it.
+    `seed` makes the boundaries: the same email gives the same bytes on every try. Raises
+    `ValueError` for a header with a line break in it.
     """
     message = EmailMessage(policy=_POLICY)
     for name, value in headers.items():
         message[name] = value
     message["MIME-Version"] = "1.0"
-    message["Content-Type"] = f'multipart/alternative; boundary="=_{seed}"'
-    message.attach(_part("plain", text))
-    message.attach(_part("html", html))
+    body = message
+    if calendar is not None:
+        message["Content-Type"] = f'multipart/mixed; boundary="=_{seed}_c"'
+        body = EmailMessage(policy=_POLICY)
+        message.attach(body)
+        message.attach(_calendar_part(calendar))
+    body["Content-Type"] = f'multipart/alternative; boundary="=_{seed}"'
+    body.attach(_part("plain", text))
+    body.attach(_part("html", html))
     return message
+
+
+def _calendar_part(calendar: bytes) -> EmailMessage:
+    part = EmailMessage(policy=_POLICY)
+    part["Content-Type"] = 'text/calendar; charset="utf-8"; method=PUBLISH; name="date.ics"'
+    part["Content-Disposition"] = 'attachment; filename="date.ics"'
+    part["Content-Transfer-Encoding"] = "base64"
+    part.set_payload(base64.encodebytes(calendar).decode("ascii"))
+    return part
 
 
 def _part(subtype: str, content: str) -> EmailMessage:

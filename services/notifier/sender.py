@@ -254,6 +254,7 @@ class Sender:
             introduction=email.introduction,
             member=email.member,
             kind=email.kind,
+            occasion=email.occasion,
             state=state,
             attempts=one.attempts,
             message_id=self._composer.message_id(email),
@@ -271,5 +272,6 @@ def _email_of(delivery: Delivery) -> Email:
         introduction=delivery.introduction,
         member=delivery.member,
         kind=delivery.kind,
+        occasion=delivery.occasion,
         planned_at_ms=delivery.recorded_at_ms,
     )

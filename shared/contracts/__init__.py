@@ -21,7 +21,7 @@ their names. Only `Contact` (and a partner's own `SignUp`) holds personal data.
 
 from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKind
 from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind
-from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState
+from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState, Meeting
 from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind, Profile
 from shared.contracts.record import Record
 from shared.contracts.signup import CloudEvent, Consent, EventType, Openness, PlaceInput, SignUp
@@ -49,6 +49,7 @@ __all__ = [
     "EventType",
     "Introduction",
     "IntroductionState",
+    "Meeting",
     "MeetingPlace",
     "Openness",
     "PartnerRequest",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.record import Record
 from shared.slots import Slot
@@ -17,6 +17,8 @@ Fact = bool | int | float | str
 class SuggestionKind(StrEnum):
     PAIR = "pair"
     GROUP = "group"
+    SEAT = "seat"
+    """Somebody for a free seat in a standing group."""
 
 
 class _Part(BaseModel):
@@ -88,7 +90,7 @@ class Suggestion(Record):
     suggestion: str
     kind: SuggestionKind
     members: tuple[str, ...]
-    """Sorted; two for a pair, three to six for a group."""
+    """Sorted; two for a pair, three to six for a group; of a seat, the newcomer and those who are in the group."""
     opener: str | None = None
     """The member who said that they are happy to go first; the notifier invites them, alone, to do so."""
     anchor: Anchor
@@ -106,6 +108,17 @@ class Suggestion(Record):
     """How long the one of them who waited longest had waited."""
     suggested_at_ms: int
     round: RoundReference
+    pace: Annotated[int, Field(ge=1, le=5)] | None = None
+    """How deep a first conversation may go for the least open of them; none in what was suggested before we told."""
+    joins: str | None = None
+    """Of a seat: the introduction whose group has it."""
+    newcomer: str | None = None
+    """Of a seat: who would join."""
+
+    @property
+    def engages(self) -> tuple[str, ...]:
+        """Whom it keeps from being suggested to others: of a seat the newcomer alone, the rest have their group."""
+        return self.members if self.newcomer is None else (self.newcomer,)
 
     @property
     def key(self) -> str:
