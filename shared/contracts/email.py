@@ -39,6 +39,9 @@ class DeliveryState(StrEnum):
     WITHHELD = "withheld"
     """The gate at send time said no: paused, unsubscribed, left, or the introduction is over."""
 
+    BOUNCED = "bounced"
+    """The server took it, and it came back: `reason` is the status that the report gave."""
+
     @property
     def is_final(self) -> bool:
         return self is not DeliveryState.SENDING
@@ -59,6 +62,10 @@ class Delivery(Record):
     """The SMTP server's reply code, for `failed`."""
     reason: str = ""
     """Why it was withheld or failed; an enhanced status code or a word of ours, never the server's text."""
+    address: str = ""
+    """The keyed hash (`shared.ids.address_id`) of the address that it went to, once it was on its way."""
+    address_fault: bool = False
+    """Whether it failed since there is no such address."""
 
     @property
     def key(self) -> str:
