@@ -20,6 +20,7 @@ from shared.contracts import (
     Profile,
     Record,
     Suggestion,
+    Unreachable,
 )
 
 Members = tuple[str, ...]
@@ -30,6 +31,7 @@ READS = (
     topics.SUGGESTIONS,
     topics.INTRODUCTIONS,
     topics.PREFERENCES,
+    topics.UNREACHABLE,
 )
 
 
@@ -75,12 +77,14 @@ class MatcherState:
         self._community_of: dict[str, str] = {}
         self._left_at_ms: dict[str, int] = {}
         self._away: dict[str, dict[str, Preference]] = defaultdict(dict)
+        self._unreachable: set[str] = set()
         self._apply: dict[str, Callable[[str, Record | None], None]] = {
             topics.PROFILES.name: self._profile,
             topics.PARTNER_REQUESTS.name: self._partner_request,
             topics.SUGGESTIONS.name: self._suggestion,
             topics.INTRODUCTIONS.name: self._introduction,
             topics.PREFERENCES.name: self._preference,
+            topics.UNREACHABLE.name: self._reachability,
         }
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
@@ -177,6 +181,13 @@ class MatcherState:
             assert isinstance(record, Preference)
             self._away[member][kind] = record
 
+    def _reachability(self, member: str, record: Record | None) -> None:
+        assert record is None or isinstance(record, Unreachable)
+        if record is None:
+            self._unreachable.discard(member)
+        else:
+            self._unreachable.add(member)
+
     # What follows
 
     def _remember(self, state: CommunityState, suggestion: Suggestion) -> None:
@@ -206,7 +217,9 @@ class MatcherState:
             state.free.discard(member)
 
     def _is_away(self, member: str, now_ms: int) -> bool:
-        return any(preference.holds_at(now_ms) for preference in self._away.get(member, {}).values())
+        return member in self._unreachable or any(
+            preference.holds_at(now_ms) for preference in self._away.get(member, {}).values()
+        )
 
     @staticmethod
     def _waiting_since_ms(state: CommunityState, member: str) -> int:

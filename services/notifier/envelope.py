@@ -87,7 +87,7 @@ def _as_it_is(part: EmailMessage) -> bytes | None:
     """A message of ours, put down header by header and part by part; None for what is not plain enough."""
     if part.policy is not _POLICY:
         return None
-    raw: list[tuple[str, object]] = part._headers  # type: ignore[attr-defined]  # what `raw_items` gives, unparsed
+    raw: list[tuple[str, Any]] = part._headers  # type: ignore[attr-defined]  # what `raw_items` gives, unparsed
     headers = [f"{name}: {value}\r\n" if type(value) is str else part.policy.fold(name, value) for name, value in raw]
     head = "".join(headers)
     if not head.isascii():

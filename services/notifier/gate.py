@@ -48,6 +48,8 @@ def _barred(member: str, state: PartitionState) -> str | None:
     contact = state.members.contact(member)
     if contact is None:
         return "contact-missing"
+    if state.suppressions.is_unreachable(member):
+        return "suppressed"
     if not contact.consent_wording:
         return "consent-missing"
     return None

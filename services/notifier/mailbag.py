@@ -65,5 +65,6 @@ class Mailbag:
         return iter(self._deliveries.values())
 
 
-def _progress(delivery: Delivery) -> tuple[bool, int]:
-    return delivery.state.is_final, delivery.attempts
+def _progress(delivery: Delivery) -> tuple[int, int]:
+    # What came back had gone out before.
+    return delivery.state.is_final + (delivery.state is DeliveryState.BOUNCED), delivery.attempts

@@ -1,4 +1,4 @@
-"""What the notifier knows of one partition: a fold over eight topics, and what follows from it.
+"""What the notifier knows of one partition: a fold over its topics, and what follows from it.
 
 Nothing that happens is acted upon as it arrives. The facts are laid down (`apply`), and
 what must happen is worked out from them (`reconcile`): whichever of two topics was read
@@ -31,9 +31,11 @@ from services.notifier.introductions import (
 )
 from services.notifier.mailbag import Mailbag
 from services.notifier.members import Members
+from services.notifier.suppression import Change, Orders, Suppressions
 from shared import topics
 from shared.community import Community
 from shared.contracts import (
+    Bounce,
     Choice,
     ChoiceKind,
     ClosingReason,
@@ -44,10 +46,13 @@ from shared.contracts import (
     EmailKind,
     Introduction,
     IntroductionState,
+    MailOrder,
     PartnerRequest,
     Preference,
     Record,
     Suggestion,
+    Suppression,
+    Unreachable,
 )
 
 CONTACT_GRACE_MS = 60_000
@@ -62,8 +67,10 @@ class PartitionState:
     made (closed ones are kept: their suggestions may be read again).
     """
 
-    def __init__(self, *, contact_grace_ms: int = CONTACT_GRACE_MS) -> None:
+    def __init__(self, *, contact_grace_ms: int = CONTACT_GRACE_MS, address_secret: str = "") -> None:
         self.members = Members()
+        self.orders = Orders()
+        self.suppressions = Suppressions(self.orders, address_secret)
         self._contact_grace_ms = contact_grace_ms
         self._mailbag = Mailbag()
         self._introductions: dict[str, Introduction] = {}
@@ -85,6 +92,8 @@ class PartitionState:
                 self._remove(topic, key)
             case Contact() | Preference() | PartnerRequest():
                 self.members.apply(record)
+                if isinstance(record, Contact):
+                    self.suppressions.contact(record)
                 self._touch_member(record.member)
             case Suggestion():
                 self._apply_suggestion(record)
@@ -96,6 +105,9 @@ class PartitionState:
                 self._mailbag.plan(record)
             case Delivery():
                 self._apply_delivery(record)
+            case Bounce() | Suppression() | Unreachable() | MailOrder():
+                for member in self.suppressions.apply(record):
+                    self._touch_member(member)
             case _:
                 raise ValueError(f"the notifier does not read {topic}")
 
@@ -123,6 +135,10 @@ class PartitionState:
     def next_alarm_ms(self) -> int | None:
         """When time alone next makes `reconcile` worth calling; None if it never does."""
         return self._agenda.next_alarm_ms()
+
+    def follows_from_reports(self, now_ms: int) -> list[Change]:
+        """What bounces, complaints and refusals lead to; to be committed, and then applied."""
+        return self.suppressions.due(now_ms, self.delivery, self.members.has_unsubscribed)
 
     def introduction(self, introduction: str) -> Introduction | None:
         return self._introductions.get(introduction)
@@ -177,6 +193,8 @@ class PartitionState:
     ) -> Transition | None:
         if any(self.members.is_away(member, now_ms) for member in suggestion.members):
             return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
+        if any(self.suppressions.is_unreachable(member) for member in suggestion.members):
+            return never_proposed(suggestion, ClosingReason.UNREACHABLE, now_ms)
         if any(self._engaged_elsewhere(member, suggestion.suggestion, decided) for member in suggestion.members):
             # The matcher should never do it; if it does, nobody gets two invitations at once.
             return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
@@ -211,6 +229,8 @@ class PartitionState:
 
     def _is_out(self, introduction: Introduction, member: str, choice: Choice | None, now_ms: int) -> bool:
         if self.members.is_gone(member) or self.members.contact(member) is None:
+            return True
+        if self.suppressions.is_unreachable(member):
             return True
         if member in self._refused.get(introduction.introduction, ()):
             return True
@@ -273,7 +293,9 @@ class PartitionState:
     def _apply_delivery(self, delivery: Delivery) -> None:
         if not self._mailbag.record(delivery):
             return
-        if delivery.kind is EmailKind.INVITATION and delivery.state is DeliveryState.FAILED:
+        self.suppressions.delivery(delivery)
+        came_to_nothing = delivery.state in (DeliveryState.FAILED, DeliveryState.BOUNCED)
+        if delivery.kind is EmailKind.INVITATION and came_to_nothing:
             introduction = self._introductions.get(delivery.introduction)
             if introduction is None or introduction.state is IntroductionState.PROPOSED:
                 self._refused[delivery.introduction].add(delivery.member)
@@ -282,7 +304,12 @@ class PartitionState:
     def _remove(self, topic: str, key: str) -> None:
         match topic:
             case topics.CONTACTS.name | topics.PREFERENCES.name | topics.PARTNER_REQUESTS.name:
+                if topic == topics.CONTACTS.name:
+                    self.suppressions.forget_member(key)
                 self._touch_member(self.members.remove(topic, key))
+            case topics.SUPPRESSIONS.name | topics.UNREACHABLE.name | topics.MAIL_ORDERS.name:
+                for member in self.suppressions.remove(topic, key):
+                    self._touch_member(member)
             case topics.INTRODUCTIONS.name:
                 gone = self._introductions.pop(key, None)
                 if gone is not None:
@@ -292,7 +319,7 @@ class PartitionState:
                         self._let_go(member, key)
             case topics.DELIVERIES.name | topics.OUTBOX.name:
                 self._mailbag.forget(key)
-            case topics.SUGGESTIONS.name | topics.CHOICES.name:
+            case topics.SUGGESTIONS.name | topics.CHOICES.name | topics.BOUNCES.name:
                 pass  # Not compacted: a tombstone there means nothing.
             case _:
                 raise ValueError(f"the notifier does not read {topic}")

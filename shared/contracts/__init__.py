@@ -24,7 +24,7 @@ their names. Only `Contact` (and a partner's own `SignUp`) holds personal data.
 """
 
 from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKind
-from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind
+from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind, Fault
 from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState
 from shared.contracts.mail import (
     EVERYWHERE,
@@ -64,6 +64,7 @@ __all__ = [
     "Email",
     "EmailKind",
     "EventType",
+    "Fault",
     "Introduction",
     "IntroductionState",
     "MailOrder",

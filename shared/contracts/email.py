@@ -47,6 +47,15 @@ class DeliveryState(StrEnum):
         return self is not DeliveryState.SENDING
 
 
+class Fault(StrEnum):
+    """Why an email came to nothing, as far as it says something about the address."""
+
+    ADDRESS = "address"
+    """There is no such address: nothing is sent there again."""
+    RECIPIENT = "recipient"
+    """Full, busy, not to be reached: when it happens again and again, nothing is sent there any more."""
+
+
 class Delivery(Record):
     """What became of an email: the sender's ledger."""
 
@@ -64,8 +73,8 @@ class Delivery(Record):
     """Why it was withheld or failed; an enhanced status code or a word of ours, never the server's text."""
     address: str = ""
     """The keyed hash (`shared.ids.address_id`) of the address that it went to, once it was on its way."""
-    address_fault: bool = False
-    """Whether it failed since there is no such address."""
+    fault: Fault | None = None
+    """For `failed` and `bounced`: whether the recipient's address is why."""
 
     @property
     def key(self) -> str:
