@@ -64,12 +64,12 @@ class PolicyBreaker:
         until_ms = max(waits, default=0)
         return until_ms if until_ms > now_ms else None
 
-    def probe(self, domain: str, now_ms: int) -> None:
-        """An email to `domain` goes now; where a circuit is open it is the probe, and others wait for its end."""
-        for name in (_ALL, domain):
-            circuit = self._open.get(name)
-            if circuit is not None:
-                circuit.probing_until_ms = now_ms + self._bounds.probe_ms
+    def probe(self, domain: str, now_ms: int) -> bool:
+        """An email to `domain` goes now. True if it is a probe, since a circuit is open: others wait for its end."""
+        circuits = [circuit for name in (_ALL, domain) if (circuit := self._open.get(name)) is not None]
+        for circuit in circuits:
+            circuit.probing_until_ms = now_ms + self._bounds.probe_ms
+        return bool(circuits)
 
     def refused(self, domain: str, scope: Scope, now_ms: int) -> bool:
         """A refusal by policy; True if it has opened a circuit that was closed: then somebody should be told."""
@@ -100,7 +100,7 @@ class PolicyBreaker:
         return closed
 
     def told_nothing(self, domain: str) -> None:
-        """The email that set out said nothing about policy, good or bad: another may probe at once."""
+        """The probe said nothing about policy, good or bad: another may go at once."""
         for name in (_ALL, domain):
             circuit = self._open.get(name)
             if circuit is not None:

@@ -56,6 +56,21 @@ def person(name: str, address: str) -> str:
     return str(Address(header_text(name), username=local_part, domain=domain))
 
 
+def mailing_headers(kind: str, community: str, unsubscribe_url: str, *, is_awaited: bool) -> dict[str, str]:
+    """What tells mail systems what kind of email this is, and lets people leave with one tap (RFC 8058).
+
+    `Auto-Submitted` (RFC 3834) keeps people's absence notes from answering us; an email that
+    nobody waits for says so to older programs too. `Feedback-ID` is how Gmail sums complaints
+    up: it names a kind and a community, and no person. DKIM must sign the first two: the relay does.
+    """
+    return {
+        "List-Unsubscribe": f"<{unsubscribe_url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "Auto-Submitted": "auto-generated",
+        "Feedback-ID": f"{kind}:{community}:connection",
+    } | ({} if is_awaited else {"Precedence": "bulk"})
+
+
 def new_message(headers: Mapping[str, str], text: str, html: str, seed: str) -> EmailMessage:
     """A message of two parts. `seed` makes the boundary: the same email gives the same bytes on every try.
 

@@ -73,9 +73,9 @@ def _introduction(email: Email, introduction: Introduction, state: PartitionStat
         state.delivery(ids.email_id(introduction.introduction, member, EmailKind.INTRODUCTION))
         for member in introduction.introduced
     ]
-    if any(delivery is not None and delivery.state is not DeliveryState.WITHHELD for delivery in set_of_all):
+    if any(delivery is not None and delivery.has_set_out for delivery in set_of_all):
         return None  # Others were written to, or are just now: leaving this one out would help nobody.
-    if any(delivery is not None for delivery in set_of_all):
+    if any(delivery is not None and delivery.state is DeliveryState.WITHHELD for delivery in set_of_all):
         return "somebody-else-withheld"
     if any(_barred(member, state) is not None for member in introduction.introduced):
         return "somebody-else-withheld"

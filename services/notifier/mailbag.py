@@ -26,12 +26,15 @@ class Mailbag:
         known = self._deliveries.get(delivery.email)
         if known is not None and _progress(delivery) <= _progress(known):
             return False
-        self._unsent.pop(delivery.email, None)
         self._deliveries[delivery.email] = delivery
-        if delivery.state.is_final:
-            self._sending.pop(delivery.email, None)
+        if delivery.state is DeliveryState.PLANNED:
+            self._unsent[delivery.email] = delivery.as_email()
         else:
+            self._unsent.pop(delivery.email, None)
+        if delivery.state is DeliveryState.SENDING:
             self._sending[delivery.email] = delivery
+        else:
+            self._sending.pop(delivery.email, None)
         if delivery.state is DeliveryState.SENT:
             self._written_to.add(delivery.member)
         return True
@@ -45,9 +48,9 @@ class Mailbag:
     def delivery(self, email: str) -> Delivery | None:
         return self._deliveries.get(email)
 
-    def unsent(self, limit: int) -> list[Email]:
-        """Planned and not yet in the ledger, in the order of planning. O(limit)."""
-        return list(islice(self._unsent.values(), limit))
+    def unsent(self, limit: int, in_flight: Container[str] = ()) -> list[Email]:
+        """Planned, and not being sent or waiting to be; in the order of planning. O(limit + those in flight)."""
+        return list(islice((email for email in self._unsent.values() if email.email not in in_flight), limit))
 
     def interrupted(self, in_flight: Container[str]) -> list[Delivery]:
         """Recorded as `sending`, and not being sent by this process: it stopped in between."""
@@ -65,6 +68,10 @@ class Mailbag:
         return iter(self._deliveries.values())
 
 
-def _progress(delivery: Delivery) -> tuple[int, int]:
-    # What came back had gone out before.
-    return delivery.state.is_final + (delivery.state is DeliveryState.BOUNCED), delivery.attempts
+_ORDER = {DeliveryState.SENDING: 0, DeliveryState.PLANNED: 1}
+
+
+def _progress(delivery: Delivery) -> tuple[int, int, int]:
+    # What came back had gone out before; and within one attempt, being put off comes after setting out.
+    stage = delivery.state.is_final + (delivery.state is DeliveryState.BOUNCED)
+    return stage, delivery.attempts, _ORDER.get(delivery.state, 2)

@@ -86,6 +86,10 @@ class RateLimits:
         self._everything: TokenBucket | None = None
         self._buckets: dict[str, TokenBucket] = {}
 
+    def queue_of(self, domain: str) -> str:
+        """Where emails to `domain` queue up: at its own bucket, or with all others at the common one."""
+        return domain if self._domains.get(domain, self._each_domain) is not None else ""
+
     def may_go(self, domain: str, now_ms: int) -> bool:
         """Takes what an email to `domain` needs, and says so; or takes nothing."""
         common, own = self._common(now_ms), self._own(domain, now_ms)
@@ -97,7 +101,7 @@ class RateLimits:
         return True
 
     def available(self, domain: str, now_ms: int) -> int | None:
-        """How many emails to `domain` may go now; None if as many as there are."""
+        """How many emails of a queue may go now; None if as many as there are."""
         counts = [bucket.available(now_ms) for bucket in (self._common(now_ms), self._own(domain, now_ms)) if bucket]
         return min(counts) if counts else None
 

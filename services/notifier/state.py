@@ -143,9 +143,9 @@ class PartitionState:
     def introduction(self, introduction: str) -> Introduction | None:
         return self._introductions.get(introduction)
 
-    def unsent(self, limit: int) -> list[Email]:
-        """Emails of the outbox that are not in the ledger, in the order of planning."""
-        return self._mailbag.unsent(limit)
+    def unsent(self, limit: int, in_flight: Container[str] = ()) -> list[Email]:
+        """Emails that are to be sent and are not among `in_flight`, in the order of planning."""
+        return self._mailbag.unsent(limit, in_flight)
 
     def interrupted(self, in_flight: Container[str] = ()) -> list[Delivery]:
         """Emails in the ledger as `sending` that are not among `in_flight`: a process stopped half-way."""

@@ -35,6 +35,7 @@ from shared.contracts import (
     SuppressionReason,
     Unreachable,
 )
+from shared.outgoing import Outgoing, tombstone
 from shared.topics import TopicSpec
 
 _FAULTS = MappingProxyType({BounceKind.ADDRESS: Fault.ADDRESS, BounceKind.FAILED: Fault.RECIPIENT})
@@ -53,6 +54,9 @@ class Change(NamedTuple):
     community: str
     key: str
     record: Record | None
+
+    def as_tombstone(self) -> Outgoing:
+        return tombstone(self.topic, self.community, self.key)
 
 
 class Orders:
@@ -121,8 +125,8 @@ class Suppressions:
 
     @property
     def count(self) -> int:
-        """Suppressions, lifted ones too."""
-        return len(self._suppressions)
+        """Addresses that are suppressed now. O(suppressions)."""
+        return sum(map(self.is_suppressed, self._suppressions))
 
     # Laying down
 

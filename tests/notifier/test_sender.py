@@ -165,7 +165,7 @@ async def test_retries(replies: list[Outcome], state_after: DeliveryState, attem
     world.replies[message_id(email)] = list(replies)
     sender = world.sender()
     await sender.deliver([email], state)
-    while (due_ms := sender.next_retry_ms) is not None:
+    while (due_ms := sender.next_due_ms(state)) is not None:
         assert sender.in_flight == {email.email}
         assert state.interrupted(sender.in_flight) == []
         assert 500 <= due_ms - world.now_ms <= BOUNDS.backoff_max_ms
@@ -270,7 +270,7 @@ async def test_a_crash_at_any_point_loses_nothing_and_sends_nothing_twice(crash_
         sender = world.sender(None if can_ask else NoLookup())
         await sender.resolve(state.interrupted(sender.in_flight), state)
         await sender.deliver(state.unsent(10), state)
-        while (due_ms := sender.next_retry_ms) is not None:
+        while (due_ms := sender.next_due_ms(state)) is not None:
             world.now_ms = due_ms
             await sender.retry_due(state)
 
@@ -317,7 +317,7 @@ async def test_with_a_relay_to_ask_every_email_has_one_end(
         try:
             await sender.resolve(state.interrupted(), state)
             await sender.deliver([email for email in state.unsent(20) if email in emails], state)
-            while (due_ms := sender.next_retry_ms) is not None:
+            while (due_ms := sender.next_due_ms(state)) is not None:
                 world.now_ms = due_ms
                 await sender.retry_due(state)
         except CrashError:
