@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from connection.dead_letters import dead_letters
+from connection.mail import mail
 from connection.topics import topics
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ cli = typer.Typer(
 )
 cli.add_typer(topics, name="topics")
 cli.add_typer(dead_letters, name="dead-letters")
+cli.add_typer(mail, name="mail")
 
 _SERVICES = "The services"
 _HERE = "On this machine"
