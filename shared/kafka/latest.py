@@ -15,13 +15,13 @@ _READ_TIMEOUT_MS = 500
 
 async def read_latest(settings: KafkaSettings, topic: TopicSpec) -> dict[tuple[int, str], Record]:
     """By partition and key: what is committed at the time of the call. O(topic). What cannot be read is passed over."""
-    reader = new_reader(settings)
+    # Said here and not by seeking: a seek right after `assign` races with the reader going to the end by itself.
+    reader = new_reader(settings, auto_offset_reset="earliest")
     await reader.start()
     try:
         places = [TopicPartition(topic.name, number) for number in range(settings.partitions)]
         reader.assign(places)
         ends: dict[TopicPartition, int] = await reader.end_offsets(places)
-        await reader.seek_to_beginning(*places)
         latest: dict[tuple[int, str], Record] = {}
         while any([await reader.position(place) < ends[place] for place in places]):
             for place, records in (await reader.getmany(timeout_ms=_READ_TIMEOUT_MS)).items():
