@@ -34,7 +34,7 @@ from shared.settings import KafkaSettings
 from shared.topics import partition_of
 
 KILLS = 100
-PAIRS = 160
+PAIRS = 260
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["killed_sender"])
 _ENDS_SECONDS_MAX = 60.0
