@@ -52,6 +52,7 @@ from shared.contracts import (
 from shared.ids import member_id, suggestion_id
 from shared.kafka.transactions import PartitionProducer
 from shared.outgoing import outgoing
+from shared.serving import spare_the_collector
 from shared.settings import KafkaSettings
 from shared.topics import partition_of
 
@@ -122,6 +123,7 @@ async def service(emails: int, smtp_port: int, pool: int, communities: Path) -> 
         SendingBounds(concurrent_max=pool), traffic,
     )  # fmt: skip
     await sender.deliver(state.unsent(_WARM_UP_EMAILS), state)
+    spare_the_collector()  # as every service does
     begun, processor = time.perf_counter(), time.process_time()
     under_way: set[asyncio.Task[list[Delivery]]] = set()
     sent = 0
@@ -162,6 +164,7 @@ async def bare(emails: int, smtp_port: int, pool: int, communities: Path) -> dic
             sender, recipient, content = ready.pop()
             await client.sendmail(sender, [recipient], content)
     del ready[emails:]
+    spare_the_collector()
     begun, processor = time.perf_counter(), time.process_time()
     await asyncio.gather(*(hand_over(client) for client in clients))
     seconds, processor = time.perf_counter() - begun, time.process_time() - processor

@@ -205,24 +205,18 @@ async def _dialogue(
 ) -> tuple[Outcome | _Stale, bool]:
     """What became of the email, and whether the connection can be used for another."""
     utf8 = not (sender + recipient).isascii()
-    options = ["SMTPUTF8"] if utf8 else []
-    encoding = "utf-8" if utf8 else "ascii"
     if utf8 and not client.supports_extension("smtputf8"):
         return Refused(553, "5.6.7"), True
     content = _for_the_wire(message, utf8=utf8)
     stage = Stage.MAIL
     try:
-        await client.mail(sender, options=options, encoding=encoding)
+        await _say(client, 250, b"MAIL FROM:<" + sender.encode() + b">" + (b" SMTPUTF8" if utf8 else b""))
         stage = Stage.RCPT
-        await client.rcpt(recipient, encoding=encoding)
+        await _say(client, 250, b"RCPT TO:<" + recipient.encode() + b">")
         stage = Stage.DATA
-        reply = await client.execute_command(b"DATA")
-        if reply.code != aiosmtplib.SMTPStatus.start_input:
-            raise aiosmtplib.SMTPDataError(reply.code, reply.message)
+        await _say(client, 354, b"DATA")
         stage = Stage.END
-        reply = await _send_content(client, content)
-        if reply.code != aiosmtplib.SMTPStatus.completed:
-            raise aiosmtplib.SMTPDataError(reply.code, reply.message)
+        await _send_content(client, content)
     except aiosmtplib.SMTPResponseException as error:
         in_step = 400 <= error.code <= 599 and error.code != aiosmtplib.SMTPStatus.domain_unavailable
         outcome = outcome_of(error.code, error.message, stage)
@@ -230,6 +224,8 @@ async def _dialogue(
             assert isinstance(outcome, Retry), "421 is always worth another try"
             return _Stale(outcome), False
         return outcome, in_step or isinstance(outcome, Sent)
+    except ValueError:
+        return Refused(553, "5.1.3", address_fault=True), False  # Control characters in an address: never said.
     except _LOST:
         lost = Retry("connection-lost")
         if stage is Stage.MAIL:
@@ -238,12 +234,23 @@ async def _dialogue(
     return Sent(), True
 
 
-async def _send_content(client: aiosmtplib.SMTP, content: bytes) -> aiosmtplib.SMTPResponse:
+async def _say(client: aiosmtplib.SMTP, hoped_for: int, command: bytes) -> None:
+    """One command. aiosmtplib's `mail` and `rcpt` would parse the addresses, which were checked when they came in."""
+    if client.protocol is None:
+        raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+    reply = await client.protocol.execute_command(command, timeout=client.timeout)
+    if reply.code != hoped_for:
+        raise aiosmtplib.SMTPResponseException(reply.code, reply.message)
+
+
+async def _send_content(client: aiosmtplib.SMTP, content: bytes) -> None:
     """The content, and the server's answer to it. aiosmtplib's `data` would not tell which of the two steps failed."""
     if client.protocol is None:
         raise aiosmtplib.SMTPServerDisconnected("Connection lost")
     client.protocol.write(content)
-    return await client.protocol.read_response(timeout=client.timeout)
+    reply = await client.protocol.read_response(timeout=client.timeout)
+    if reply.code != aiosmtplib.SMTPStatus.completed:
+        raise aiosmtplib.SMTPResponseException(reply.code, reply.message)
 
 
 def _for_the_wire(message: EmailMessage, *, utf8: bool) -> bytes:

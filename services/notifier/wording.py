@@ -24,6 +24,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.notifier.envelope import short_lines
 from shared.contracts import EmailKind
 from shared.slots import Slot
 
@@ -192,7 +193,7 @@ def _compile(file: Path, parts: dict[str, str]) -> str:
         raise WordsError(f"{file.parent.name}/{file.name}: {type(error).__name__}") from None
     except Exception as error:  # mrml raises what it likes; its message names line and tag.
         raise WordsError(f"{file.parent.name}/{file.name}: {error}") from None
-    return output if isinstance(output, str) else str(output.content)
+    return short_lines(output if isinstance(output, str) else str(output.content))
 
 
 _C = TypeVar("_C", bound=_Catalogue)

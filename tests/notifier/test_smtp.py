@@ -95,6 +95,13 @@ async def test_an_address_beyond_ascii_needs_a_server_that_can() -> None:
         assert await send(transport) == Sent()
 
 
+async def test_an_address_cannot_smuggle_a_command() -> None:
+    async with serving() as (server, transport):
+        assert await send(transport, "a\r\nRCPT TO:<b@example.org>") == Refused(553, "5.1.3", address_fault=True)
+        assert "RCPT" not in server.commands
+        assert await send(transport) == Sent()
+
+
 async def test_a_cancelled_dialogue_leaves_no_half_used_connection() -> None:
     async with serving(connections_max=1, timeout_seconds=5) as (server, transport):
         server.says["END"] = [SILENCE]
