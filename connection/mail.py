@@ -93,7 +93,7 @@ def lift(
 ) -> None:
     """Write to an address again: its mailbox is back, or it was a mistake. The next failure suppresses it anew."""
     if "@" in address:
-        if secret is None:
+        if not secret:
             _give_up("Set NOTIFIER_LINK_SECRET to the notifier's, or name the hash that `suppressions` shows.", 2)
         address = ids.address_id(address, secret)
     found = [one for one in _latest(topics.SUPPRESSIONS, Suppression) if one.address == address]
@@ -145,7 +145,7 @@ def bounce(
     found: Bounce | None = report.as_bounce(system_clock())
     if found is not None:
         _ask(_publish(topics.BOUNCES, [found]))
-    typer.echo(f"{report.kind} {report.status} {'' if report.about else 'not ours'}".strip())
+    typer.echo(" ".join(filter(None, (report.kind, report.status, "" if report.about else "not ours"))))
 
 
 def _order(kind: OrderKind, community: str | None, note: str) -> None:
