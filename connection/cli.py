@@ -169,7 +169,8 @@ def _serve(service: str, settings_class: type[BaseSettings], build: Callable[...
         for problem in error.errors(include_input=False):
             name = "_".join(str(part) for part in problem["loc"]).upper()
             prefix = error.title.removesuffix("Settings").upper()
-            typer.echo(f"{service}: setting {name} (or {prefix}_{name}): {problem['msg']}", err=True)
+            which = f"setting {name} (or {prefix}_{name}): " if name else ""
+            typer.echo(f"{service}: {which}{problem['msg'].removeprefix('Value error, ')}", err=True)
         sys.exit(2)
     except CommunityFileError as error:
         typer.echo(f"{service}: {error}", err=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AnyHttpUrl, EmailStr, Field, SecretStr, field_validator
+from pydantic import AnyHttpUrl, EmailStr, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.notifier.verp import BASE_LETTERS_MAX
@@ -104,3 +104,11 @@ class NotifierSettings(ServiceSettings):
                 f"must have at most {BASE_LETTERS_MAX} characters before the @, and no plus: a tag comes there"
             )
         return address
+
+    @model_validator(mode="after")
+    def _knows_what_to_take(self) -> Self:
+        if self.bounce_smtp_port is not None and self.bounce_address is None:
+            raise ValueError(
+                "NOTIFIER_BOUNCE_SMTP_PORT needs NOTIFIER_BOUNCE_ADDRESS: no email has a return path without"
+            )
+        return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notifier_samples import COMMUNITIES, GROUP, MEMBERS, NOW, PAIR, contact, suggestion
+from notifier_samples import COMMUNITIES, GROUP, MEMBERS, NOW, PAIR, choice, contact, suggestion
 
 from services.matcher.state import MatcherState
 from services.notifier.gate import may_send
@@ -15,6 +15,7 @@ from shared import ids, topics
 from shared.contracts import (
     Bounce,
     BounceKind,
+    ChoiceKind,
     ClosingReason,
     Delivery,
     DeliveryState,
@@ -225,6 +226,37 @@ def test_an_operator_lifts_a_suppression_and_the_next_failure_suppresses_anew() 
     )  # fmt: skip
     act(state, NOW + 21)
     assert state.suppressions.is_unreachable(A)
+
+
+def test_failures_from_before_a_suppression_was_lifted_do_not_count_any_more() -> None:
+    state = a_state()
+    for number in range(1, FAILURES_MAX + 1):
+        told(
+            state, topics.DELIVERIES,
+            delivery(A, DeliveryState.FAILED, number=number, at_ms=NOW + number, fault=Fault.RECIPIENT),
+        )  # fmt: skip
+    act(state)
+    assert state.suppressions.is_unreachable(A)
+    lift = MailOrder(community="london", kind=OrderKind.LIFT, address=address(A), given_at_ms=NOW + 50)
+    told(state, topics.MAIL_ORDERS, lift)
+    told(
+        state, topics.DELIVERIES, delivery(A, DeliveryState.FAILED, number=9, at_ms=NOW + 60, fault=Fault.RECIPIENT)
+    )  # fmt: skip
+    act(state)
+    assert not state.suppressions.is_unreachable(A)
+
+
+def test_if_one_of_them_may_not_be_written_to_nobody_is_introduced() -> None:
+    state = a_state()
+    for member in (A, B):
+        told(state, topics.CHOICES, choice(member, PAIR.suggestion, ChoiceKind.YES))
+    reconcile(state, NOW)
+    emails = [email for email in state.unsent(10) if email.kind is EmailKind.INTRODUCTION]
+    assert [may_send(email, state, NOW) for email in emails] == [None, None]
+    told(state, topics.DELIVERIES, delivery(A, DeliveryState.FAILED, fault=Fault.ADDRESS, number=4))
+    act(state)
+    reasons = {email.member: may_send(email, state, NOW) for email in emails}
+    assert reasons == {A: "suppressed", B: "somebody-else-withheld"}
 
 
 def test_with_a_new_address_a_member_can_be_reached_again() -> None:
