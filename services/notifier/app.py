@@ -174,7 +174,7 @@ def build_app(
                     sending_bounds(settings),
                     traffic,
                 )
-                return Clerk(mastership, partition, sender, communities, settings, metrics, clock)
+                return Clerk(mastership, partition, sender, communities, settings, metrics, clock, traffic)
 
             await broker.start()
             office = lifeline.watch(asyncio.create_task(_keep_clerks(mastership, new_clerk)))

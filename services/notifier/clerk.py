@@ -15,6 +15,7 @@ from services.notifier.introductions import Transition
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
 from services.notifier.state import PartitionState
+from services.notifier.traffic import Traffic
 from shared import topics
 from shared.clock import Clock
 from shared.community import Communities
@@ -78,9 +79,11 @@ class Clerk:
         settings: NotifierSettings,
         metrics: NotifierMetrics,
         clock: Clock,
+        traffic: Traffic,
     ) -> None:
         self._mastership = mastership
         self._partition = partition
+        self._traffic = traffic
         self._state = partition.state
         self._sender = sender
         self._communities = communities
@@ -168,6 +171,10 @@ class Clerk:
                         self._metrics.suppressions.labels(one.record.reason).inc()
                     elif isinstance(one.record, Delivery):
                         self._metrics.emails.labels(one.record.kind, one.record.state).inc()
+                        if one.is_policy:
+                            self._traffic.came_back_by_policy(
+                                one.record.member, one.record.reason, self._state, self._clock()
+                            )
                 self._mastership.tell()
             await self._wait(changed, None)
 

@@ -54,6 +54,8 @@ class Change(NamedTuple):
     community: str
     key: str
     record: Record | None
+    is_policy: bool = False
+    """It came back since they want no mail from us: sending there should stop."""
 
     def as_tombstone(self) -> Outgoing:
         return tombstone(self.topic, self.community, self.key)
@@ -241,7 +243,7 @@ class Suppressions:
                     "recorded_at_ms": now_ms,
                 }
             )
-            yield Change(topics.DELIVERIES, back.community, back.key, back)
+            yield Change(topics.DELIVERIES, back.community, back.key, back, is_policy=bounce.kind is BounceKind.POLICY)
 
     def _from_addresses(self) -> Iterator[Change]:
         for address in list(self._addresses):

@@ -87,6 +87,12 @@ class Traffic:
         elif was_probe:
             self.breaker.told_nothing(domain)
 
+    def came_back_by_policy(self, member: str, reason: str, state: PartitionState, now_ms: int) -> None:
+        """An email bounced that our relay had taken: their domain wants no mail from us, for now."""
+        domain = domain_of(member, state)
+        if domain:
+            self.learn(domain, Stopped(reason, Scope.DOMAIN), was_probe=False, set_out_at_ms=now_ms, now_ms=now_ms)
+
     def waiting(self) -> dict[Hold, int]:
         """How many emails wait in this instance, by why."""
         rooms = list(self.rooms)

@@ -239,6 +239,17 @@ async def test_when_they_never_relent_the_email_fails_and_the_address_is_not_bla
     assert state.follows_from_reports(world.now_ms) == []
 
 
+async def test_a_bounce_by_policy_stops_the_domain_too() -> None:
+    told: list[tuple[Scope, str]] = []
+    state = a_state()
+    traffic = Traffic(breaker=PolicyBreaker(BREAKER), on_stop=lambda scope, reason: told.append((scope, reason)))
+    traffic.came_back_by_policy(A, "5.7.26", state, NOW)
+    assert told == [(Scope.DOMAIN, "5.7.26")]
+    held = traffic.held(state.unsent(1)[0], state, NOW)
+    assert held is not None
+    assert held.why is Hold.POLICY
+
+
 # The rate
 
 
