@@ -32,7 +32,7 @@ def may_send(email: Email, state: PartitionState, now_ms: int) -> str | None:
         case EmailKind.INVITATION:
             return _invitation(email, introduction, state, now_ms)
         case EmailKind.INTRODUCTION:
-            return _introduction(email, introduction, state)
+            return _introduction(email, introduction, state, now_ms)
         case EmailKind.CLOSING:
             return _closing(email, introduction, state, now_ms)
         case _:
@@ -63,8 +63,7 @@ def _invitation(email: Email, introduction: Introduction, state: PartitionState,
     return "paused" if state.members.is_paused(email.member, now_ms) else None
 
 
-def _introduction(email: Email, introduction: Introduction, state: PartitionState) -> str | None:
-    # A pause does not hold this one back: it is what they said yes to, and others wait for them.
+def _introduction(email: Email, introduction: Introduction, state: PartitionState, now_ms: int) -> str | None:
     if introduction.state is not IntroductionState.INTRODUCED:
         return "introduction-over"
     if email.member not in introduction.introduced:
@@ -77,9 +76,24 @@ def _introduction(email: Email, introduction: Introduction, state: PartitionStat
         return None  # Others were written to, or are just now: leaving this one out would help nobody.
     if any(delivery is not None and delivery.state is DeliveryState.WITHHELD for delivery in set_of_all):
         return "somebody-else-withheld"
-    if any(_barred(member, state) is not None for member in introduction.introduced):
+    if _has_paused_since(email.member, introduction, state, now_ms):
+        return "paused"
+    if any(
+        _barred(member, state) is not None or _has_paused_since(member, introduction, state, now_ms)
+        for member in introduction.introduced
+    ):
         return "somebody-else-withheld"
     return None
+
+
+def _has_paused_since(member: str, introduction: Introduction, state: PartitionState, now_ms: int) -> bool:
+    """Whether "not now" is the last thing that a member said: after their yes, while the emails waited for the morning.
+
+    A pause from before is no reason: their yes came after it, and others wait for them.
+    """
+    pause = state.members.pause(member)
+    decided_ms = introduction.introduced_at_ms
+    return pause is not None and decided_ms is not None and pause.chosen_at_ms > decided_ms and pause.holds_at(now_ms)
 
 
 def _closing(email: Email, introduction: Introduction, state: PartitionState, now_ms: int) -> str | None:
