@@ -48,7 +48,7 @@ log = logger(__name__)
 class SendingBounds:
     """How often, how soon, how many at once."""
 
-    attempts_max: int = 8
+    attempts_max: int = 40
     backoff_first_ms: int = 2_000
     backoff_max_ms: int = 15 * 60 * 1000
     concurrent_max: int = 16
@@ -290,7 +290,8 @@ class Sender:
                 self._wait(replace(one, uncertain=True), waiting)
                 return None
             case Retry() | Stopped():
-                if one.attempts >= self._bounds.attempts_max:
+                # Where nobody answered, nobody said no: it is tried until the gate finds that it has no meaning any more.
+                if one.attempts >= self._bounds.attempts_max and outcome.code is not None:
                     fault = _fault_of(outcome.reason) if isinstance(outcome, Retry) else None
                     return self._delivery(
                         one, DeliveryState.FAILED, state, code=outcome.code, reason=outcome.reason, fault=fault

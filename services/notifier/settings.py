@@ -36,8 +36,9 @@ class NotifierSettings(ServiceSettings):
     """So many such batches of a partition may wait for the mail server at once."""
     contact_grace_seconds: Annotated[float, Field(ge=0)] = 60.0
     """How long a suggestion waits for a contact that has not arrived."""
-    attempts_max: Annotated[int, Field(ge=1, le=50)] = 8
-    """Tries for one email, when the mail server puts it off."""
+    attempts_max: Annotated[int, Field(ge=1, le=500)] = 40
+    """Tries for one email that the mail server puts off: half a day, with the pauses below. A server that cannot be
+    reached at all is tried for as long as the email still has a meaning."""
     backoff_first_seconds: Annotated[float, Field(gt=0)] = 2.0
     """The pause before the second try; it doubles with each, and is drawn between half and all of that."""
     backoff_max_seconds: Annotated[float, Field(gt=0)] = 900.0

@@ -58,6 +58,31 @@ async def test_retries(replies: list[Outcome], state_after: DeliveryState, attem
     assert sender.in_flight == set()
 
 
+async def test_a_server_that_is_away_for_long_costs_no_email() -> None:
+    world, state = World(), a_state()
+    email = state.unsent(1)[0]
+    world.replies[message_id(email)] = [Retry("server-unreachable")] * 20
+    sender = world.sender()
+    await sender.deliver([email], state)
+    while (due_ms := sender.next_due_ms(state)) is not None:
+        world.now_ms = due_ms
+        await sender.retry_due(state)
+    assert (world.last(email).state, world.last(email).attempts) == (DeliveryState.SENT, 21)
+
+
+async def test_a_server_that_stays_away_is_given_up_when_the_email_has_no_meaning_any_more() -> None:
+    world, state = World(), a_state()
+    email = state.unsent(1)[0]
+    world.replies[message_id(email)] = [Retry("connection-lost")] * 10_000
+    sender = world.sender()
+    await sender.deliver([email], state)
+    while (due_ms := sender.next_due_ms(state)) is not None:
+        world.now_ms = due_ms
+        await sender.retry_due(state)
+    assert (world.last(email).state, world.last(email).reason) == (DeliveryState.WITHHELD, "introduction-decided")
+    assert world.now_ms - NOW < 2 * ANSWER_MS
+
+
 async def test_what_was_taken_without_an_answer_is_not_sent_again() -> None:
     world, state = World(), a_state()
     email = state.unsent(1)[0]
