@@ -290,7 +290,7 @@ class Sender:
                 self._wait(replace(one, uncertain=True), waiting)
                 return None
             case Retry() | Stopped():
-                # Where nobody answered, nobody said no: it is tried until the gate finds that it has no meaning any more.
+                # Where nobody answered, nobody said no: it is tried until the gate finds no meaning in it any more.
                 if one.attempts >= self._bounds.attempts_max and outcome.code is not None:
                     fault = _fault_of(outcome.reason) if isinstance(outcome, Retry) else None
                     return self._delivery(

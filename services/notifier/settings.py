@@ -37,7 +37,7 @@ class NotifierSettings(ServiceSettings):
     contact_grace_seconds: Annotated[float, Field(ge=0)] = 60.0
     """How long a suggestion waits for a contact that has not arrived."""
     attempts_max: Annotated[int, Field(ge=1, le=500)] = 40
-    """Tries for one email that the mail server puts off: half a day, with the pauses below. A server that cannot be
+    """Tries for one email that the mail server puts off: six hours, with the pauses below. A server that cannot be
     reached at all is tried for as long as the email still has a meaning."""
     backoff_first_seconds: Annotated[float, Field(gt=0)] = 2.0
     """The pause before the second try; it doubles with each, and is drawn between half and all of that."""
