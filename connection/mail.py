@@ -141,7 +141,10 @@ def bounce(
             "Set NOTIFIER_BOUNCE_ADDRESS to where bounces come: without it no email has a return path.", _TRY_AGAIN
         )
     paths = ReturnPaths(settings.bounce_address, settings.link_secret.get_secret_value())
-    report = read_report(sys.stdin.buffer.read(REPORT_BYTES_MAX), recipient or [], paths, communities)
+    raw = sys.stdin.buffer.read(REPORT_BYTES_MAX)
+    while sys.stdin.buffer.read(REPORT_BYTES_MAX):
+        pass  # A mail server whose pipe is closed before its end takes that for a failure.
+    report = read_report(raw, recipient or [], paths, communities)
     found: Bounce | None = report.as_bounce(system_clock())
     if found is not None:
         _ask(_publish(topics.BOUNCES, [found]))

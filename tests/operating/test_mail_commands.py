@@ -54,3 +54,5 @@ def test_what_is_no_bounce_of_ours_needs_no_kafka_and_does_not_bounce() -> None:
     code, said = run("bounce", stdin="Subject: hello\n\nbuy this", **configured)
     assert code == 0
     assert said == "unrecognised not ours\n"
+    code, _ = run("bounce", stdin="Subject: hello\n\n" + "buy this\n" * 300_000, **configured)
+    assert code == 0
