@@ -14,7 +14,7 @@ from benchmarks.figures import Findings
 from benchmarks.report import as_json, keep, machine, show
 
 _WIDTH_IN_A_FILE = 140
-NAMES = ("intake", "topic", "restart", "latency", "emails")
+NAMES = ("intake", "topic", "restart", "latency", "interests", "candidates", "round", "waiting", "emails")
 
 
 def main(arguments: list[str]) -> int:

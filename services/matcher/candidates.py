@@ -1,9 +1,14 @@
 """The best partners of each member: whom they might be suggested to, by the whole score.
 
 A member who has few others in reach looks at every one of them, and what is found is
-exact. In a crowd they read an index by interest and cell, their rarest interest first
-and the nearest cells first, up to a bound; so the whole is linear in the number of
-members, and nobody is cut off from the next street by a border.
+exact. In a crowd they read an index by interest, willingness to go first and cell: the
+rarest interest first, and from each the nearest cells, farther out for those who are
+happy to go first than for others, since that weighs as much as some kilometres. A bound
+on what is read makes the whole linear in the number of members, and nobody is cut off
+from the next street by a border.
+
+Waiting plays no part in it: who waited for long weighs more in the pairing, but if they
+were among everybody's candidates they would only crowd out the others.
 """
 
 from __future__ import annotations
@@ -14,16 +19,44 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.matcher.compiled import compiled
-from services.matcher.graph import CompatibilityGraph
-from services.matcher.interests import InterestArrays, InterestSpace, alike, spread, wipe
-from services.matcher.nearby import Grid, Index, everybody, grid_over, index_of, read_outwards, window
-from services.matcher.policy import Policy
-from services.matcher.rules import may_meet
-from services.matcher.score import ScoreRule, at_most_beside_interests, distance_km, score_pairs, weight_of, worth
+from services.matcher.cards import (
+    HAS_MORE,
+    INTERESTS_ON_CARD,
+    LANGUAGES_BITS,
+    LOOKS_FOR_SHIFT,
+    NEEDS_SHARED_INTEREST,
+    SLOTS_BITS,
+    Cards,
+    cards_of,
+    year_on,
+)
+from services.matcher.compiled import compiled, compiled_loosely
+from services.matcher.interests import (
+    TASTE_DIMENSIONS,
+    TASTE_FLOOR,
+    TASTE_SHARE,
+    TASTE_UNIT,
+    InterestArrays,
+    InterestSpace,
+    alike,
+    overlap_with,
+    spread,
+    wipe,
+)
+from services.matcher.nearby import Grid, Index, count_in_window, grid_over, index_of, read_ring, read_window, window
+from services.matcher.policy import WEIGHT_ONE, Policy
+from services.matcher.rules import similar_age, why_barred
+from services.matcher.score import NEAR_SHARE, OPENER_SHARE, ScoreRule, choice_fit, distance_km, worth
 from services.matcher.snapshot import LOOKS_FOR_PAIR, AgeRule, Barred, Ints, Lists, Snapshot
 
 _QUERIES_A_TASK = 4_096
+_SPARE = 4
+"""So many more than are wanted are kept while scores are rounded, and the best of them by the exact score taken."""
+WILLING_FROM = (5, 4, 1)
+"""The index keeps apart who is very happy to go first, who is happy to, and who is not, by their rating."""
+_WILLINGNESS = len(WILLING_FROM)
+_RAREST_TAKE = 3.0
+"""An interest may read so many times its even part of what is left to read: the rarest come first."""
 
 
 def best_candidates(
@@ -39,29 +72,33 @@ def best_candidates(
     Feasible is who is within both travel distances, has a slot, a language and (until waiting
     has eased it for both) an interest in common, looks for the same (`looking_for`, a bit of
     `snapshot`), is of a similar age, and was neither blocked nor suggested together before.
+    Best is who has most of the total score, in millionths; of equals, who comes first by id.
 
     Returns
     -------
     ndarray of int32, shape (rows, candidates_per_member)
-        Best first; -1 where there are fewer.
-    """
-    words = len(space.holders)
-    by_id = grid_over(snapshot.members, words)
-    # Neighbours in the city are laid side by side and asked one after the other: what one reads, the
-    # next one reads again. Memory that is not in the cache is most of the cost.
-    order = np.argsort(by_id.cell, kind="stable").astype(np.int32)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order), dtype=np.int32)
-    city = _City.of(snapshot, space, by_id, order, place)
-    asking = np.arange(len(order), dtype=np.int32) if rows is None else np.sort(place[rows])
-    found = np.full((len(order), policy.candidates_per_member), -1, np.int32)
-    tasks = [asking[first : first + _QUERIES_A_TASK] for first in range(0, len(asking), _QUERIES_A_TASK)]
+        Best first; -1 where there are fewer. The same for any number of threads.
 
-    def look(task: Ints) -> None:
-        found[task] = _best(
-            task, city, looking_for, ScoreRule.of(policy), policy.candidates_per_member,
-            policy.scanned_members_max, policy.postings_read_max, policy.nearest_read_max,
-        )  # fmt: skip
+    Notes
+    -----
+    Exact for members with at most `Policy.scanned_members_max` others around them. Beyond, time is
+    bounded by `Policy.postings_read_max` for each member: 25 to 40 us with 2,000, on one core. In a
+    made-up city of a million that finds .99 of what brute force does (benchmarks/candidates.py).
+    """
+    city = _city(snapshot, space, ScoreRule.of(policy))
+    place = np.empty_like(city.order)
+    place[city.order] = np.arange(len(place), dtype=np.int32)
+    asking = place if rows is None else place[rows]
+    # In the order of their cells: what one reads, the next one reads again.
+    by_cell = np.argsort(asking, kind="stable")
+    found = np.empty((len(asking), policy.candidates_per_member), np.int32)
+    tasks = [by_cell[first : first + _QUERIES_A_TASK] for first in range(0, len(by_cell), _QUERIES_A_TASK)]
+    bounds = _Bounds(
+        policy.candidates_per_member, policy.scanned_members_max, policy.postings_read_max, policy.nearest_read_max
+    )
+
+    def look(task: NDArray[np.int64]) -> None:
+        found[task] = _best(asking[task], city, looking_for, ScoreRule.of(policy), bounds)
 
     if len(tasks) < 2 or policy.threads < 2:
         for task in tasks:
@@ -70,31 +107,15 @@ def best_candidates(
         with ThreadPoolExecutor(policy.threads, "candidates") as pool:
             for _ in pool.map(look, tasks):
                 pass
-    named = np.where(found >= 0, order[found], np.int32(-1))[place]
-    return named if rows is None else named[rows]
-
-
-def compatibility(snapshot: Snapshot, space: InterestSpace, policy: Policy) -> CompatibilityGraph:
-    """The graph of those who look for a friend: an edge for everyone among each one's best candidates."""
-    found = best_candidates(snapshot, space, policy)
-    pairs = as_pairs(np.arange(snapshot.size, dtype=np.int32), found)
-    weight = score_pairs(snapshot, space, pairs, policy).weight
-    return CompatibilityGraph.from_edges(snapshot.size, pairs[:, 0], pairs[:, 1], weight)
-
-
-def as_pairs(rows: Ints, found: Ints) -> NDArray[np.int64]:
-    """Each pair once, (m, 2), the lower row first, sorted."""
-    one = np.repeat(rows.astype(np.int64), found.shape[1])
-    other = found.ravel().astype(np.int64)
-    there = other >= 0
-    one, other = one[there], other[there]
-    span = int(max(one.max(initial=0), other.max(initial=0))) + 1
-    return np.stack(np.divmod(np.unique(np.minimum(one, other) * span + np.maximum(one, other)), span), axis=1)
+    return found
 
 
 class _City(NamedTuple):
-    """What candidates are sought in: the members in the order of their cells."""
+    """What candidates are sought in. Cards, grid and indexes are in the order of cells; the rest by rows."""
 
+    cards: Cards
+    order: Ints
+    """The row of each card."""
     members: NDArray[Any]
     space: InterestArrays
     holders: NDArray[np.int64]
@@ -102,25 +123,60 @@ class _City(NamedTuple):
     age_rule: AgeRule
     grid: Grid
     by_interest: Index
+    """Words are `interest * 3 + willingness`."""
     everyone: Index
 
-    @classmethod
-    def of(cls, snapshot: Snapshot, space: InterestSpace, grid: Grid, order: Ints, place: Ints) -> _City:
-        grid = grid._replace(cell=grid.cell[order])
-        start, picked = _gathered(space.arrays.start, order)
-        lists = Lists(start, space.arrays.item[picked])
-        barred_start, barred_picked = _gathered(snapshot.barred.start, order)
-        barred = Barred(barred_start, place[snapshot.barred.other[barred_picked]], snapshot.barred.why[barred_picked])
-        return cls(
-            snapshot.members[order],
-            space.arrays._replace(start=start, item=lists.item, weight=space.arrays.weight[picked]),
-            space.holders,
-            barred.sorted(),
-            snapshot.age_rule,
-            grid,
-            index_of(grid, lists, len(space.holders)),
-            everybody(grid),
-        )
+
+class _Bounds(NamedTuple):
+    """How far a search goes: see `Policy`."""
+
+    wanted: int
+    scanned_max: int
+    postings_max: int
+    nearest_max: int
+
+
+class _Asking(NamedTuple):
+    """The one who asks, laid out for quick comparison, and whom they have found so far."""
+
+    reading: NDArray[np.float32]
+    """(numbers + 1,) what each interest of another adds to the score, but for the other's scale."""
+    wide: NDArray[np.float64]
+    """(interests,) the same, exactly: see `services.matcher.interests.spread`."""
+    own: NDArray[np.bool_]
+    """(interests,) theirs."""
+    best: Ints
+    """(wanted + spare,) places of the best so far, best first."""
+    score: NDArray[np.float32]
+    """(wanted + spare,) theirs; below 0 where there is nobody yet."""
+    seen: NDArray[np.uint64]
+    """A bit for each place."""
+    kept: Ints
+    scored: NDArray[np.float32]
+    """Room for those who are looked at, and for their scores."""
+
+
+def _city(snapshot: Snapshot, space: InterestSpace, rule: ScoreRule) -> _City:
+    interests = len(space.holders)
+    by_row = grid_over(snapshot.members, interests * _WILLINGNESS)
+    order = np.argsort(by_row.cell, kind="stable").astype(np.int32)
+    grid = by_row._replace(cell=by_row.cell[order])
+    start, picked = _gathered(space.arrays.start, order)
+    willing = np.argmax(snapshot.members["goes_first"][order][:, None] >= np.array(WILLING_FROM), axis=1)
+    word = space.arrays.item[picked] * np.int32(_WILLINGNESS) + np.repeat(willing.astype(np.int32), np.diff(start))
+    everyone = Lists(np.arange(len(order) + 1), np.zeros(len(order), np.int32))
+    return _City(
+        cards_of(snapshot, space, rule, order),
+        order,
+        snapshot.members,
+        space.arrays,
+        space.holders,
+        snapshot.barred,
+        snapshot.age_rule,
+        grid,
+        index_of(grid, Lists(start, word), interests * _WILLINGNESS),
+        index_of(grid, everyone, 1),
+    )
 
 
 def _gathered(start: NDArray[np.int64], order: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -132,97 +188,265 @@ def _gathered(start: NDArray[np.int64], order: Ints) -> tuple[NDArray[np.int64],
 
 
 @compiled
-def _best(
-    asking: Ints,
-    city: _City,
-    looking_for: int,
-    rule: ScoreRule,
-    wanted: int,
-    scanned_max: int,
-    postings_max: int,
-    nearest_max: int,
-) -> Ints:
-    members, space, grid, everyone = city.members, city.space, city.grid, city.everyone
-    found = np.full((len(asking), wanted), -1, np.int32)
-    weights = np.zeros(wanted, np.int64)
-    reading = np.zeros(len(city.holders))
-    own = np.zeros(len(city.holders), np.bool_)
-    seen = np.full(len(members), -1, np.int32)
-    others = np.empty(max(scanned_max, postings_max, nearest_max), np.int32)
+def _best(asking: Ints, city: _City, looking_for: int, rule: ScoreRule, bounds: _Bounds) -> Ints:
+    """The rows of the best for each of the places that ask."""
+    space, cards, grid = city.space, city.cards, city.grid
+    found = np.full((len(asking), bounds.wanted), -1, np.int32)
+    room = max(bounds.scanned_max, bounds.postings_max + bounds.nearest_max)
+    me = _Asking(
+        np.zeros(cards.none + 1, np.float32),
+        np.zeros(len(city.holders)),
+        np.zeros(len(city.holders), np.bool_),
+        np.full(bounds.wanted + _SPARE, -1, np.int32),
+        np.full(bounds.wanted + _SPARE, -1, np.float32),
+        np.zeros((len(cards.card) >> 6) + 1, np.uint64),
+        np.empty(room + 1, np.int32),
+        np.empty(room + 1, np.float32),
+    )
+    near = np.empty(room, np.int32)
     for query in range(len(asking)):
-        me = asking[query]
-        if members[me].looks_for & looking_for == 0:
+        place = asking[query]
+        mine = cards.card[place]
+        if (mine.flags >> LOOKS_FOR_SHIFT) & looking_for == 0:
             continue
-        seen[me] = me
-        count = 0
-        reach = members[me].reach
-        spread(space, me, reading)
-        first, last = space.start[me], space.start[me + 1]
-        for place in range(first, last):
-            own[space.item[place]] = True
-
-        left, right, bottom, top = window(grid, me, reach)
-        crowd = 0
-        for row in range(bottom, top + 1):
-            line = row * grid.columns
-            crowd += everyone.start[line + right + 1] - everyone.start[line + left]
-        # Sources, each read into `others`: everybody around; or one interest after the other, the
-        # rarest first, and then, for who need not share one, the nearest.
-        rarest = np.argsort(city.holders[space.item[first:last]], kind="mergesort")
-        budget = postings_max
-        for source in range(last - first + 1):
-            if crowd <= scanned_max:
-                read = read_outwards(grid, everyone, 0, me, reach, scanned_max, others)
-            elif source < last - first:
-                # Each interest may read its part of what is left, so that a popular one cannot eat all.
-                part = max(1, budget // (last - first - source))
-                word = space.item[first + rarest[source]]
-                read = read_outwards(grid, city.by_interest, word, me, reach, part, others)
-                budget -= read
-            elif not members[me].needs_shared_interest:
-                read = read_outwards(grid, everyone, 0, me, reach, nearest_max, others)
-            else:
-                read = 0
-            for place in range(read):
-                you = others[place]
-                if seen[you] == me:
-                    continue
-                seen[you] = me
-                if members[you].looks_for & looking_for == 0 or members[me].slots & members[you].slots == 0:
-                    continue
-                apart = distance_km(members, me, you)
-                if apart > reach or apart > members[you].reach:
-                    continue
-                if members[me].needs_shared_interest or members[you].needs_shared_interest:
-                    shared = False
-                    for item in space.item[space.start[you] : space.start[you + 1]]:
-                        shared |= own[item]
-                    if not shared:
-                        continue
-                if not may_meet(members, me, you, city.barred, city.age_rule):
-                    continue
-                liked = alike(space, you, reading)
-                if count == wanted:
-                    at_best = rule.interests * liked + at_most_beside_interests(members, me, you, apart, rule)
-                    if weight_of(members, me, you, at_best, rule) < weights[wanted - 1]:
-                        continue
-                _, _, total = worth(members, me, you, liked, rule)
-                weight = weight_of(members, me, you, total, rule)
-                if count == wanted and (
-                    weight < weights[wanted - 1] or (weight == weights[wanted - 1] and you > found[query, wanted - 1])
-                ):
-                    continue
-                count = min(count + 1, wanted)
-                spot = count - 1
-                while spot > 0 and (
-                    weights[spot - 1] < weight or (weights[spot - 1] == weight and found[query, spot - 1] > you)
-                ):
-                    weights[spot], found[query, spot] = weights[spot - 1], found[query, spot - 1]
-                    spot -= 1
-                weights[spot], found[query, spot] = weight, you
-            if crowd <= scanned_max:
-                break
-        wipe(space, me, reading)
-        for place in range(first, last):
-            own[space.item[place]] = False
+        row = city.order[place]
+        first, last = space.start[row], space.start[row + 1]
+        _sit_down(row, place, city, rule, me)
+        reach = city.members[row].reach
+        left, right, bottom, top = window(grid, place, reach)
+        read = 0
+        if count_in_window(grid, city.everyone, 0, left, right, bottom, top) <= bounds.scanned_max:
+            read = read_window(grid, city.everyone, 0, left, right, bottom, top, near, 0)
+            _compare(place, near[:read], False, city, looking_for, rule, me)
+        else:
+            rarest = np.argsort(city.holders[space.item[first:last]], kind="mergesort")
+            for turn in range(last - first):
+                even = (bounds.postings_max - read) / (last - first - turn)
+                limit = read + max(1, min(bounds.postings_max - read, int(even * _RAREST_TAKE)))
+                if read == bounds.postings_max:
+                    break
+                word = space.item[first + rarest[turn]]
+                until = _read_postings(grid, city.by_interest, word, place, mine.kind, reach, rule, near, read, limit)
+                _compare(place, near[read:until], True, city, looking_for, rule, me)
+                read = until
+            if mine.flags & NEEDS_SHARED_INTEREST == 0:
+                until = read
+                for ring in range(max(right - left, top - bottom) + 1):
+                    until = read_ring(grid, city.everyone, 0, place, ring, reach, near, until, len(near))
+                _compare(place, near[read:until], False, city, looking_for, rule, me)
+                read = until
+        for other in near[:read]:
+            me.seen[other >> 6] = 0
+        _keep_the_best(row, city, rule, me, found[query])
+        _stand_up(row, place, city, me)
     return found
+
+
+@compiled
+def _sit_down(row: int, place: int, city: _City, rule: ScoreRule, me: _Asking) -> None:
+    space, cards = city.space, city.cards
+    spread(space, row, me.wide)
+    for at in range(space.start[row], space.start[row + 1]):
+        item = space.item[at]
+        me.own[item] = True
+        me.reading[cards.number[item]] = space.weight[at] * space.idf[item]
+    me.reading[cards.none] = 0
+    me.best[:] = -1
+    me.score[:] = -1
+    me.seen[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+
+
+@compiled
+def _stand_up(row: int, place: int, city: _City, me: _Asking) -> None:
+    space, cards = city.space, city.cards
+    for at in range(space.start[row], space.start[row + 1]):
+        item = space.item[at]
+        me.own[item] = False
+        me.reading[cards.number[item]] = 0
+    wipe(space, row, me.wide)
+    me.seen[place >> 6] = 0
+
+
+@compiled
+def _read_postings(
+    grid: Grid,
+    index: Index,
+    word: int,
+    place: int,
+    kind: int,
+    reach: float,
+    rule: ScoreRule,
+    near: Ints,
+    count: int,
+    limit: int,
+) -> int:
+    """Write holders of an interest around a member behind `near[:count]`, up to `near[:limit]`; where they end.
+
+    All within reach where there are no more than fit. Else ring after ring, and nearer by for those
+    who are less happy to go first: as much nearer as makes up for it in the score.
+    """
+    left, right, bottom, top = window(grid, place, reach)
+    there = 0
+    for willing in range(_WILLINGNESS):
+        there += count_in_window(grid, index, word * _WILLINGNESS + willing, left, right, bottom, top)
+    if there <= limit - count:
+        for willing in range(_WILLINGNESS):
+            count = read_window(grid, index, word * _WILLINGNESS + willing, left, right, bottom, top, near, count)
+        return count
+    rings = max(right - left, top - bottom) + 1
+    goes_first = kind // 5 % 5 + 1
+    # One rating less costs so many rings of nearness.
+    a_rating = rule.openness * OPENER_SHARE / 4 / max(1e-6, rule.practical * NEAR_SHARE) * reach / grid.cell_km
+    farthest = 0
+    for willing in range(_WILLINGNESS):
+        farthest = max(farthest, _rings_behind(goes_first, willing, a_rating, rings))
+    for level in range(rings + farthest):
+        for willing in range(_WILLINGNESS):
+            ring = level - _rings_behind(goes_first, willing, a_rating, rings)
+            if 0 <= ring < rings:
+                key = word * _WILLINGNESS + willing
+                count = read_ring(grid, index, key, place, ring, reach, near, count, limit)
+                if count == limit:
+                    return count
+    return count
+
+
+@compiled
+def _rings_behind(goes_first: int, willing: int, a_rating: float, rings: int) -> int:
+    # Two as happy as each other, or me happier, need nobody who is happier still. The last class is
+    # mostly threes.
+    theirs = max(3, WILLING_FROM[willing])
+    return min(rings, int((5 - max(theirs, goes_first)) * a_rating + 0.5))
+
+
+@compiled
+def _compare(
+    place: int, others: Ints, share: bool, city: _City, looking_for: int, rule: ScoreRule, me: _Asking
+) -> None:
+    """Put those of the others who come into question and score high enough among my best.
+
+    `share`: it is known of all of them that they share an interest with me. In three passes, of which
+    the first two have no branches that depend on what is read: so many cards are fetched at a time.
+    """
+    count = _come_into_question(place, others, city.cards, looking_for, me)
+    _score(place, me.kept[:count], city, rule, me)
+    mine, row = city.cards.card[place], city.order[place]
+    barred = city.barred.start[row] < city.barred.start[row + 1]
+    last = len(me.score) - 1
+    for at in range(count):
+        score, other = me.scored[at], me.kept[at]
+        if score < me.score[last] or not similar_age(year_on(mine), year_on(city.cards.card[other]), city.age_rule):
+            continue
+        you = city.order[other]
+        if score == me.score[last] and me.best[last] >= 0 and you > city.order[me.best[last]]:
+            continue
+        if barred and why_barred(city.barred, row, you) != 0:
+            continue
+        needs = (mine.flags | city.cards.card[other].flags) & NEEDS_SHARED_INTEREST
+        if not share and needs and not _shares(city.space, you, me.own):
+            continue
+        spot = last
+        while spot > 0 and (
+            me.score[spot - 1] < score
+            or (me.score[spot - 1] == score and me.best[spot - 1] >= 0 and city.order[me.best[spot - 1]] > you)
+        ):
+            me.score[spot], me.best[spot] = me.score[spot - 1], me.best[spot - 1]
+            spot -= 1
+        me.score[spot], me.best[spot] = score, other
+
+
+@compiled
+def _come_into_question(place: int, others: Ints, cards: Cards, looking_for: int, me: _Asking) -> int:
+    """Write those who are within reach, free at the same time, ... and new to me, into `me.kept`; how many."""
+    mine = cards.card[place]
+    east, north, reach = np.int64(mine.east), np.int64(mine.north), np.int64(mine.reach)
+    wanted = looking_for << LOOKS_FOR_SHIFT
+    count = 0
+    for other in others:
+        yours = cards.card[other]
+        both = mine.flags & yours.flags
+        apart = (np.int64(yours.east) - east) ** 2 + (np.int64(yours.north) - north) ** 2
+        shorter = min(reach, np.int64(yours.reach))
+        bit = np.uint64(1) << np.uint64(other & 63)
+        new = me.seen[other >> 6] & bit == 0
+        me.seen[other >> 6] |= bit
+        me.kept[count] = other
+        count += (
+            new
+            & (both & SLOTS_BITS != 0)
+            & (both & wanted != 0)
+            & (mine.languages & yours.languages & LANGUAGES_BITS != 0)
+            & (apart <= shorter * shorter)
+        )
+    return count
+
+
+@compiled_loosely
+def _score(place: int, kept: Ints, city: _City, rule: ScoreRule, me: _Asking) -> None:
+    """Write the total score of some, but for rounding, into `me.scored`."""
+    cards = city.cards
+    mine = cards.card[place]
+    fit, fit_of = cards.fit[mine.kind], cards.fit_of[mine.kind]
+    interests, practical = np.float32(rule.interests), np.float32(rule.practical)
+    nearness = np.float32(rule.practical * NEAR_SHARE)
+    one, zero = np.float32(1), np.float32(0)
+    # `services.matcher.interests.taste_part`, in one product and one difference.
+    taste_unit = np.float32(1 / TASTE_UNIT**2 / (1 - TASTE_FLOOR))
+    taste_floor, taste_share = np.float32(TASTE_FLOOR / (1 - TASTE_FLOOR)), np.float32(TASTE_SHARE)
+    for at in range(len(kept)):
+        other = kept[at]
+        yours = cards.card[other]
+        overlap = zero
+        for on in range(INTERESTS_ON_CARD):
+            overlap += me.reading[yours.interests[on]]
+        overlap *= yours.scale
+        if (mine.flags | yours.flags) & HAS_MORE:
+            overlap = np.float32(overlap_with(city.space, city.order[other], me.wide))
+        cosine = np.int32(0)
+        for axis in range(TASTE_DIMENSIONS):
+            cosine += np.int32(mine.taste[axis]) * np.int32(yours.taste[axis])
+        taste = min(one, max(zero, np.float32(cosine) * taste_unit - taste_floor))
+        liked = interests * (one - (one - min(one, overlap)) * (one - taste_share * taste * taste))
+        languages = mine.languages & yours.languages & LANGUAGES_BITS
+        choice = practical * np.float32(choice_fit(mine.flags & yours.flags & SLOTS_BITS, languages))
+        east = np.float32(np.int32(mine.east) - np.int32(yours.east))
+        north = np.float32(np.int32(mine.north) - np.int32(yours.north))
+        apart = np.sqrt(east * east + north * north)
+        for_me = fit[yours.kind] + nearness * max(zero, one - apart / np.float32(mine.reach))
+        for_you = fit_of[yours.kind] + nearness * max(zero, one - apart / np.float32(yours.reach))
+        me.scored[at] = liked + choice + min(for_me, for_you)
+
+
+@compiled
+def _shares(space: InterestArrays, row: int, own: NDArray[np.bool_]) -> bool:
+    shared = False
+    for at in range(space.start[row], space.start[row + 1]):
+        shared |= own[space.item[at]]
+    return shared
+
+
+@compiled
+def _keep_the_best(row: int, city: _City, rule: ScoreRule, me: _Asking, found: Ints) -> None:
+    """Of those that rounding left, the best by the exact score, as rows."""
+    members = city.members
+    score = np.zeros(len(found), np.int64)
+    count = 0
+    for other in me.best:
+        if other < 0:
+            break
+        you = city.order[other]
+        apart = distance_km(members, row, you)
+        if apart > members[row].reach or apart > members[you].reach:
+            continue
+        if members[row].languages & members[you].languages == 0:
+            continue
+        _, _, total = worth(members, row, you, alike(city.space, row, you, me.wide), rule)
+        worth_it = np.int64(np.floor(total * WEIGHT_ONE))
+        spot = count
+        while spot > 0 and (score[spot - 1] < worth_it or (score[spot - 1] == worth_it and found[spot - 1] > you)):
+            if spot < len(found):
+                score[spot], found[spot] = score[spot - 1], found[spot - 1]
+            spot -= 1
+        if spot < len(found):
+            score[spot], found[spot] = worth_it, you
+            count = min(count + 1, len(found))

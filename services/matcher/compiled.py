@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def _cache_folder() -> Path:
     digest = hashlib.blake2b(digest_size=8)
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
         source = file.read_bytes()
         if b"@compiled" in source:
             digest.update(source)
@@ -39,3 +39,11 @@ config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]  # numba s
 def compiled(function: F) -> F:
     """Compile on first call, cache on disk, release the interpreter's lock while it runs."""
     return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def compiled_loosely(function: F) -> F:
+    """The same for loops over 32-bit figures that are only looked at first: sums may be added up in any order.
+
+    Its figures must be finite.
+    """
+    return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath=True)(function))

@@ -339,7 +339,7 @@ def _grow(
                     if size > 1 and not may_meet(members, newest, you, people.barred, people.age_rule):
                         open_to[place] = False
                         continue
-                    total[place] += _pair_weight(people, newest, you, alike(people.space, you, reading))
+                    total[place] += _pair_weight(people, newest, you, alike(people.space, newest, you, reading))
                 wipe(people.space, newest, reading)
                 chosen, chosen_value = -1, np.int64(-1)
                 for place in range(count):
@@ -364,7 +364,7 @@ def _grow(
                 continue
             spread(people.space, host, reading)
             for place in range(1, size):
-                host_total += _pair_weight(people, host, seats[place], alike(people.space, seats[place], reading))
+                host_total += _pair_weight(people, host, seats[place], alike(people.space, host, seats[place], reading))
             wipe(people.space, host, reading)
             if not _satisfied(people, rule, host, host_total / (size - 1)):
                 continue

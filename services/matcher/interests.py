@@ -1,13 +1,25 @@
-"""How alike what two people like is: rare interests count more, and interests that go together count a little.
+"""How alike what two people like is: what both like, the rarer the better, and how alike their tastes are.
 
-Each list becomes a vector q over interests, weighted by inverse document frequency.
-Two lists are compared by q M p / sqrt(q M q * p M p) with M = I + 2 a K, where K says
-which interests go together in this community (cosine of co-occurrence, zero diagonal).
-That is the cosine of the smoothed vectors q (I + a K), but for a term of a^2. On
-friendships between people whose favourites are known, smoothing orders pairs far
-better (AUC .79) than plain IDF cosine or counting common interests (.74).
+Two people are alike by 1 - (1 - o) (1 - t / 2):
 
-q M is worked out once for a member, and read at the few interests of each other.
+* o, overlap: the cosine of their lists, weighted by inverse document frequency.
+  "You both like bees."
+* t, taste: a member's taste is the weighted sum of their interests' places in a space of
+  12 dimensions, in which interests that go together in this community are close. t is the
+  square of the tastes' cosine, 0 where that is below a floor.
+  "You like yoga, they like pilates, and those go together here."
+
+The places are the leading eigenvectors of how often interests come together: of
+K_ij = c_ij / sqrt((h_i + 10) (h_j + 10)) with a zero diagonal, c_ij members having both and
+h_i members having i; each eigenvector is scaled by the root of its eigenvalue, and
+negative ones are left out. Most lists are short, so most people who would get along have
+no word in common; taste is what can still be told of them.
+
+On friendships among 1,892 people whose favourites are known (HetRec 2011 last.fm), with lists
+cut to 3 to 15: AUC .82, and .79 if any interests are listed instead of favourites. IDF cosine
+or counting what is in common: .74 and .59. No friendships are learnt from; the constants were
+chosen on other data, and the form partly on half of these people. The half that nothing was
+decided on has .83 and .79. See `benchmarks.interests`.
 """
 
 from __future__ import annotations
@@ -18,19 +30,27 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array
 
 from services.matcher.compiled import compiled
 from services.matcher.snapshot import Ints, Lists, starts
 
-SMOOTHING = 0.2
-"""The `a` above, as measured."""
-RELATED_INTERESTS_MAX = 16
-"""Companions are among each other's so many closest: without a bound, K is full, and popular ones go with all."""
-TOGETHER_MEMBERS_MIN = 2
-"""What only one person has together is that person, and not a pattern."""
 IDF_FLOOR = 0.05
 """What an interest that everybody has still counts."""
+TASTE_DIMENSIONS = 12
+TASTE_SHARE = 0.5
+"""How much of what overlap leaves open the same taste makes up for."""
+TASTE_FLOOR = 0.02
+"""A cosine up to this is chance."""
+TASTE_UNIT = 127
+TOGETHER_PRIOR = 10.0
+"""So many more holders are assumed of each interest: what few have is known little of."""
+TASTE_LISTS_MAX = 200_000
+"""Tastes are learnt from so many lists, evenly spaced: more say the same."""
+_ITERATIONS = 12
+_SPARE_DIMENSIONS = 8
+_EIGENVALUE_MIN = 1e-3
+_SEED = 4
 
 
 class InterestArrays(NamedTuple):
@@ -39,11 +59,14 @@ class InterestArrays(NamedTuple):
     start: NDArray[np.int64]
     item: Ints
     weight: NDArray[np.float64]
-    """IDF, divided by the length of the member's smoothed vector."""
-    related_start: NDArray[np.int64]
-    related_item: Ints
-    related_weight: NDArray[np.float64]
-    """M by rows."""
+    """`idf * scale`."""
+    idf: NDArray[np.float64]
+    """(interests,)"""
+    scale: NDArray[np.float64]
+    """(members,) 1 / length of the member's vector; 0 for an empty list."""
+    taste: NDArray[np.int8]
+    """(members, TASTE_DIMENSIONS) in 127ths, of length 1, or 0 where nothing is known. Whole numbers, since sums of
+    them are the same in whatever order they are added up."""
 
 
 @dataclass(frozen=True)
@@ -59,37 +82,36 @@ class InterestSpace:
         """Learn from everybody's interests which are rare and which go together.
 
         Lists may be empty; words may be anything hashable and need not be known before.
-        A word that comes twice in a list counts once. Takes about 10 us a list.
+        A word that comes twice in a list counts once, and their order does not count. Takes
+        about 10 us a list.
         """
         lists = [list(words) for words in interest_lists]
         number: dict[Hashable, int] = {}
         items = [number.setdefault(word, len(number)) for words in lists for word in words]
         rows = np.repeat(np.arange(len(lists)), [len(words) for words in lists])
         vocabulary = max(1, len(number))
-        key = np.unique(rows.astype(np.int64) * vocabulary + np.array(items, np.int64))
+        key = np.sort(rows.astype(np.int64) * vocabulary + np.array(items, np.int64))
+        key = key[np.diff(key, prepend=-1) > 0]
         row, item = np.divmod(key, vocabulary)
         return cls.of(Lists(starts(row, len(lists)), item.astype(np.int32)), len(number))
 
     @classmethod
     def of(cls, lists: Lists, interests: int) -> InterestSpace:
-        """The same for lists that are numbers below `interests` already, sorted, no two alike in a row."""
+        """The same for lists that are numbers below `interests` already, sorted, no two alike in a row.
+
+        O(entries), and a part for tastes that is bounded by TASTE_LISTS_MAX and linear in `interests`.
+        """
         rows = len(lists.start) - 1
         holders = np.bincount(lists.item, minlength=interests)
         idf = np.log((rows + 1) / (holders + 1)) + IDF_FLOOR
-        related = _related(lists, holders, rows, interests)
         weight = idf[lists.item]
-        vectors = csr_array((weight, lists.item, lists.start), shape=(rows, interests))
-        length = np.sqrt(np.asarray((vectors @ related).multiply(vectors).sum(axis=1)).ravel())
-        weight = weight / np.repeat(np.where(length > 0, length, 1.0), np.diff(lists.start))
-        arrays = InterestArrays(
-            lists.start,
-            lists.item,
-            weight,
-            related.indptr.astype(np.int64),
-            related.indices.astype(np.int32),
-            related.data.astype(np.float64),
-        )
-        return cls(arrays, holders)
+        row = np.repeat(np.arange(rows), np.diff(lists.start))
+        length = np.sqrt(np.bincount(row, weight * weight, minlength=rows))
+        scale = np.divide(1.0, length, out=np.zeros(rows), where=length > 0)
+        weight *= scale[row]
+        taste = np.zeros((rows, TASTE_DIMENSIONS), np.int8)
+        _add_up(lists.start, lists.item, weight, _places(lists, interests), taste)
+        return cls(InterestArrays(lists.start, lists.item, weight, idf, scale, taste), holders)
 
     def similarity(self, pairs: NDArray[np.integer]) -> NDArray[np.float64]:
         """How alike the two of each pair are.
@@ -103,7 +125,7 @@ class InterestSpace:
         -------
         ndarray of float64, shape (m,)
             0 (nothing in common, not even what goes together) to 1 (the same list). Symmetric to the
-            last bit. Whoever has no interests is like nobody. About 1 us a pair.
+            last bit. Whoever has no interests is like nobody. Well below 1 us a pair.
 
         Raises
         ------
@@ -121,50 +143,108 @@ class InterestSpace:
         return found
 
 
-def _related(lists: Lists, holders: NDArray[np.int64], rows: int, interests: int) -> csr_array:
-    """M = I + 2 a K, (interests, interests), symmetric."""
+def _places(lists: Lists, interests: int) -> NDArray[np.float64]:
+    """Where each interest is in the space of tastes, (interests, TASTE_DIMENSIONS).
+
+    Subspace iteration (Halko, Martinsson and Tropp 2011) with K = X'X - D, which is never
+    written down: X has a row for each list and 1 / sqrt(h + prior) for each entry, and D is
+    the diagonal of X'X. The start is drawn from a fixed seed.
+    """
+    places = np.zeros((interests, TASTE_DIMENSIONS))
+    if not len(lists.item):
+        return places
+    has = _evenly_spaced(lists, interests)
+    holders = np.asarray(has.sum(axis=0)).ravel()
+    scale = 1.0 / np.sqrt(holders + TOGETHER_PRIOR)
+    counted = csr_array((scale[has.indices], has.indices, has.indptr), shape=has.shape)
+    mirrored = counted.T.tocsr()
+    alone = (holders * scale * scale)[:, None]
+
+    def together(basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(mirrored @ (counted @ basis) - alone * basis)
+
+    columns = min(interests, TASTE_DIMENSIONS + _SPARE_DIMENSIONS)
+    basis = np.random.default_rng(_SEED).standard_normal((interests, columns))
+    for _ in range(_ITERATIONS):
+        basis = np.linalg.qr(together(basis))[0]
+    inner = basis.T @ together(basis)
+    value, vector = np.linalg.eigh((inner + inner.T) / 2)
+    value, vector = value[::-1][:TASTE_DIMENSIONS], vector[:, ::-1][:, :TASTE_DIMENSIONS]
+    kept = value > _EIGENVALUE_MIN
+    places[:, : kept.sum()] = (basis @ vector[:, kept]) * np.sqrt(value[kept])
+    return places
+
+
+def _evenly_spaced(lists: Lists, interests: int) -> csr_array:
+    rows = len(lists.start) - 1
     has = csr_array((np.ones(len(lists.item)), lists.item, lists.start), shape=(rows, interests))
-    together = csr_array(has.T @ has)
-    one, other = np.repeat(np.arange(interests), np.diff(together.indptr)), together.indices
-    kept = (one != other) & (together.data >= TOGETHER_MEMBERS_MIN)
-    one, other, count = one[kept], other[kept], together.data[kept]
-    cosine = count / np.sqrt(holders[one] * holders[other])
-    best_first = np.lexsort((other, -cosine, one))
-    one, other, cosine = one[best_first], other[best_first], cosine[best_first]
-    place = np.arange(len(one)) - starts(one, interests)[one]
-    kept = place < RELATED_INTERESTS_MAX
-    closest = csr_array((cosine[kept], (one[kept], other[kept])), shape=(interests, interests))
-    mutual = closest.minimum(closest.T)
-    related = csr_array(eye_array(interests, format="csr") + 2 * SMOOTHING * mutual)
-    related.sort_indices()
-    return related
+    if rows <= TASTE_LISTS_MAX:
+        return has
+    return csr_array(has[np.linspace(0, rows - 1, TASTE_LISTS_MAX).astype(np.int64)])
+
+
+@compiled
+def _add_up(
+    start: NDArray[np.int64],
+    item: Ints,
+    weight: NDArray[np.float64],
+    places: NDArray[np.float64],
+    taste: NDArray[np.int8],
+) -> None:
+    total = np.empty(taste.shape[1])
+    for row in range(len(taste)):
+        total[:] = 0.0
+        for place in range(start[row], start[row + 1]):
+            for axis in range(len(total)):
+                total[axis] += weight[place] * places[item[place], axis]
+        length = np.sqrt((total * total).sum())
+        if length > 1e-6:
+            for axis in range(len(total)):
+                taste[row, axis] = np.int8(np.rint(TASTE_UNIT * total[axis] / length))
 
 
 @compiled
 def spread(space: InterestArrays, row: int, reading: NDArray[np.float64]) -> None:
-    """Add q M of a member to `reading`, (interests,)."""
+    """Write a member's weights into `reading`, (interests,), which is zero elsewhere."""
     for place in range(space.start[row], space.start[row + 1]):
-        item = space.item[place]
-        for near in range(space.related_start[item], space.related_start[item + 1]):
-            reading[space.related_item[near]] += space.weight[place] * space.related_weight[near]
+        reading[space.item[place]] = space.weight[place]
 
 
 @compiled
 def wipe(space: InterestArrays, row: int, reading: NDArray[np.float64]) -> None:
     """Undo `spread`: exactly zero again."""
     for place in range(space.start[row], space.start[row + 1]):
-        item = space.item[place]
-        for near in range(space.related_start[item], space.related_start[item + 1]):
-            reading[space.related_item[near]] = 0.0
+        reading[space.item[place]] = 0.0
 
 
 @compiled
-def alike(space: InterestArrays, row: int, reading: NDArray[np.float64]) -> float:
-    """The similarity of a member to the one whose q M is in `reading`."""
-    total = 0.0
-    for place in range(space.start[row], space.start[row + 1]):
-        total += space.weight[place] * reading[space.item[place]]
-    return min(1.0, total)
+def overlap_with(space: InterestArrays, you: int, reading: NDArray[np.float64]) -> float:
+    """The cosine of a member's list and the one in `reading`."""
+    overlap = 0.0
+    for place in range(space.start[you], space.start[you + 1]):
+        overlap += space.weight[place] * reading[space.item[place]]
+    return overlap
+
+
+@compiled
+def alike(space: InterestArrays, me: int, you: int, reading: NDArray[np.float64]) -> float:
+    """The similarity of two members, with my weights in `reading`: see `spread`."""
+    cosine = 0
+    for axis in range(TASTE_DIMENSIONS):
+        cosine += int(space.taste[me, axis]) * int(space.taste[you, axis])
+    return similarity_of(overlap_with(space, you, reading), taste_part(cosine))
+
+
+@compiled
+def taste_part(cosine: int) -> float:
+    """What the cosine of two tastes, in units of TASTE_UNIT squared, makes up for: 0..TASTE_SHARE."""
+    taste = min(1.0, max(0.0, (cosine / TASTE_UNIT**2 - TASTE_FLOOR) / (1.0 - TASTE_FLOOR)))
+    return TASTE_SHARE * taste * taste
+
+
+@compiled
+def similarity_of(overlap: float, by_taste: float) -> float:
+    return 1.0 - (1.0 - min(1.0, overlap)) * (1.0 - by_taste)
 
 
 @compiled
@@ -180,5 +260,5 @@ def _similarities(
                 wipe(space, held, reading)
             held = one[pair]
             spread(space, held, reading)
-        found[pair] = alike(space, other[pair], reading)
+        found[pair] = alike(space, held, other[pair], reading)
     return found

@@ -34,13 +34,15 @@ class Policy(BaseModel):
     """Who rates "I am happy to go first" so high is an opener."""
     opener_load_max: Count = 3
     """Who opened so often lately is not asked again for now, so that nobody is worn out."""
+    opener_load_in_pairs_max: Count = 2
+    """The same for pairs, if it is less: a pair can do without an opener, a group should not."""
 
     candidates_per_member: Count = 12
-    scanned_members_max: Count = 1_500
+    scanned_members_max: Count = 2_000
     """A member with at most so many others in reach looks at all of them; beyond it, at an index of interests."""
-    postings_read_max: Count = 1_000
-    """How many entries of that index are read for one member. Among 100,000 made-up members this
-    found .999 of the weight that reading all of them finds."""
+    postings_read_max: Count = 1_200
+    """How many entries of that index are read for one member: finds .99 of the best among a million in
+    one city, and more among fewer."""
     nearest_read_max: Count = 500
     """How many of the nearest members are read for one who need not share an interest."""
 
@@ -58,6 +60,11 @@ class Policy(BaseModel):
 
     threads: Count = 2
     """For the candidates of large communities. Does not change the answer."""
+
+    @property
+    def opener_load_of_pairs_max(self) -> int:
+        """Who opened so often lately is not asked to in a pair."""
+        return min(self.opener_load_max, self.opener_load_in_pairs_max)
 
     @property
     def recorded_weights(self) -> dict[str, float]:

@@ -83,26 +83,47 @@ def bits_in(mask: int) -> int:
     return (mask * 0x0101010101010101) >> 56
 
 
+OPENER_SHARE, DEPTH_SHARE, LISTENS_SHARE, SHARES_SHARE = 0.4, 0.35, 0.15, 0.1
+
+
+@compiled
+def openness_fit(first: int, my_depth: int, your_depth: int, listens: int, shares: int) -> float:
+    """How well your openness suits me, 0..1, from ratings of 1 to 5; `first` is the higher one of us two."""
+    # One step deeper than I would go myself is an invitation; more is a burden. Shallower only bores.
+    deeper = max(0, your_depth - my_depth - 1)
+    shallower = max(0, my_depth - your_depth - 1)
+    depth = 1.0 - deeper / 3.0 - shallower / 6.0
+    told = LISTENS_SHARE * (listens - 1) / 4.0 + SHARES_SHARE * (shares - 1) / 4.0
+    return OPENER_SHARE * (first - 1) / 4.0 + DEPTH_SHARE * depth + told
+
+
 @compiled
 def openness_for(members: NDArray[Any], me: int, you: int) -> float:
     """How well your openness suits me, 0..1."""
-    first = max(members[me].goes_first, members[you].goes_first) - 1
-    # One step deeper than I would go myself is an invitation; more is a burden. Shallower only bores.
-    deeper = max(0, members[you].depth - members[me].depth - 1)
-    shallower = max(0, members[me].depth - members[you].depth - 1)
-    depth = 1.0 - deeper / 3.0 - shallower / 6.0
-    heard = members[you].listens - 1
-    told = members[you].shares - 1
-    return 0.4 * first / 4.0 + 0.35 * depth + 0.15 * heard / 4.0 + 0.1 * told / 4.0  # type: ignore[no-any-return]
+    mine, yours = members[me], members[you]
+    first = max(mine.goes_first, yours.goes_first)
+    return openness_fit(first, mine.depth, yours.depth, yours.listens, yours.shares)
+
+
+NEAR_SHARE, SLOTS_SHARE, LANGUAGES_SHARE = 0.6, 0.3, 0.1
+SLOTS_ENOUGH, LANGUAGES_ENOUGH = 4, 2
+"""More in common than this many makes nothing easier."""
+
+
+@compiled
+def choice_fit(slots: int, languages: int) -> float:
+    """How much there is to choose from, by masks of what two have in common: `practical_for` but for nearness."""
+    slots_part = SLOTS_SHARE * min(SLOTS_ENOUGH, bits_in(slots)) / SLOTS_ENOUGH
+    return slots_part + LANGUAGES_SHARE * min(LANGUAGES_ENOUGH, bits_in(languages)) / LANGUAGES_ENOUGH
 
 
 @compiled
 def practical_for(members: NDArray[Any], me: int, you: int, apart_km: float) -> float:
     """How easily I can meet you, 0..1: near by my own measure, with slots to choose from, in my language."""
     near = max(0.0, 1.0 - apart_km / members[me].reach)
-    slots = min(4, bits_in(members[me].slots & members[you].slots))
-    languages = min(2, bits_in(members[me].languages & members[you].languages))
-    return 0.6 * near + 0.3 * slots / 4.0 + 0.1 * languages / 2.0  # type: ignore[no-any-return]
+    mine, yours = members[me], members[you]
+    choice = choice_fit(mine.slots & yours.slots, mine.languages & yours.languages)
+    return NEAR_SHARE * near + choice  # type: ignore[no-any-return]
 
 
 @compiled
@@ -115,14 +136,6 @@ def worth(members: NDArray[Any], a: int, b: int, interests: float, rule: ScoreRu
     total_b = rule.openness * openness_b + rule.practical * practical_b
     total = rule.interests * interests + min(total_a, total_b)
     return min(openness_a, openness_b), min(practical_a, practical_b), min(1.0, total)
-
-
-@compiled
-def at_most_beside_interests(members: NDArray[Any], a: int, b: int, apart_km: float, rule: ScoreRule) -> float:
-    """What a pair's total cannot exceed beside its interests, for a search to pass over most at little cost."""
-    near = max(0.0, 1.0 - apart_km / min(members[a].reach, members[b].reach))
-    first = max(members[a].goes_first, members[b].goes_first) - 1
-    return rule.openness * (0.6 + 0.1 * first) + rule.practical * (0.4 + 0.6 * near) + 1e-9  # type: ignore[no-any-return]
 
 
 @compiled
@@ -154,7 +167,7 @@ def _scores(
                 wipe(space, held, reading)
             held = a
             spread(space, held, reading)
-        liked = alike(space, b, reading)
+        liked = alike(space, a, b, reading)
         openness, practical, total = worth(members, a, b, liked, rule)
         parts[pair, 0], parts[pair, 1], parts[pair, 2], parts[pair, 3] = liked, openness, practical, total
         weight[pair] = weight_of(members, a, b, total, rule)

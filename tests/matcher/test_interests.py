@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.matcher import interests
 from services.matcher.interests import InterestSpace
 
 LISTS = st.lists(st.lists(st.sampled_from("abcdefghij"), max_size=6), min_size=1, max_size=12)
@@ -32,7 +33,9 @@ def test_symmetric_within_bounds_and_one_for_the_same_list(lists: list[list[str]
 def test_neither_order_nor_repetition_within_a_list_matters(lists: list[list[str]], draw: object) -> None:
     mixed = [[*sorted(words, key=lambda _: draw.random()), *words[:1]] for words in lists]  # type: ignore[attr-defined]
     pairs = all_pairs(len(lists))
-    assert InterestSpace.fit(mixed).similarity(pairs) == pytest.approx(InterestSpace.fit(lists).similarity(pairs))
+    assert InterestSpace.fit(mixed).similarity(pairs) == pytest.approx(
+        InterestSpace.fit(lists).similarity(pairs), abs=1e-6
+    )
 
 
 def test_a_rare_interest_in_common_counts_more_than_a_popular_one() -> None:
@@ -68,3 +71,40 @@ def test_twenty_thousand_interests_and_none() -> None:
 def test_a_row_that_is_not_there_is_refused() -> None:
     with pytest.raises(IndexError, match="rows of 0 to 1"):
         InterestSpace.fit([["a"], ["b"]]).similarity(np.array([[0, 2]]))
+
+
+def two_circles(people: int, interests: int, seed: int) -> list[list[str]]:
+    """Everybody likes five of the many things that their half of the people likes: few have a word in common."""
+    draw = np.random.default_rng(seed)
+    return [[f"{person % 2}-{word}" for word in draw.integers(0, interests, 5)] for person in range(people)]
+
+
+def test_people_of_one_circle_are_alike_without_a_word_in_common() -> None:
+    lists = two_circles(600, 60, seed=1)
+    pairs = np.array([(a, b) for a in range(100) for b in range(a) if not set(lists[a]) & set(lists[b])])
+    found = InterestSpace.fit(lists).similarity(pairs)
+    same = (pairs[:, 0] - pairs[:, 1]) % 2 == 0
+    assert same.any()
+    assert not same.all()
+    assert found[same].mean() > 3 * found[~same].mean()
+
+
+def test_the_same_lists_give_the_same_to_the_last_bit() -> None:
+    lists = two_circles(300, 40, seed=2)
+    pairs = all_pairs(300)
+    assert (InterestSpace.fit(lists).similarity(pairs) == InterestSpace.fit(lists).similarity(pairs)).all()
+
+
+def test_tastes_are_learnt_from_a_bounded_number_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = two_circles(2_000, 40, seed=3)
+    pairs = all_pairs(60)
+    of_all = InterestSpace.fit(lists).similarity(pairs)
+    monkeypatch.setattr(interests, "TASTE_LISTS_MAX", 500)
+    of_some = InterestSpace.fit(lists).similarity(pairs)
+    assert (of_all != of_some).any()
+    assert np.corrcoef(of_all, of_some)[0, 1] > 0.9
+
+
+def test_an_interest_that_comes_with_nothing_else_is_still_shared() -> None:
+    found = InterestSpace.fit([["bees"], ["bees"], ["chess"], ["film", "go"]]).similarity(np.array([[0, 1], [0, 2]]))
+    assert found.tolist() == pytest.approx([1.0, 0.0])
