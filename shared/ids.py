@@ -30,9 +30,19 @@ def suggestion_id(members: Iterable[str], times_together_before: int) -> str:
     return _derive("s", (*sorted(members), str(times_together_before)))
 
 
-def email_id(introduction: str, member: str, kind: str) -> str:
-    """An email: at most one of a kind for one recipient in one introduction."""
-    return _derive("e", (introduction, member, kind))
+def email_id(introduction: str, member: str, kind: str, occasion: int = 0) -> str:
+    """An email: at most one of a kind for one recipient in one introduction, or on one occasion of it."""
+    return _derive("e", (introduction, member, kind, *((str(occasion),) if occasion else ())))
+
+
+def seat_id(introduction: str, newcomer: str) -> str:
+    """A suggestion of a newcomer for a seat in a group: at most one for each of the two."""
+    return _derive("s", (introduction, "seat", newcomer))
+
+
+def calendar_id(introduction: str, number: int, domain: str) -> str:
+    """The UID of a calendar entry: the same for everybody and for every change of it; 0 for the recurring one."""
+    return f"{_derive('d', (introduction, str(number)))}@{domain}"
 
 
 def round_id(community: str, offsets: Iterable[tuple[str, int]], seed: int) -> str:

@@ -71,11 +71,17 @@ INTRODUCTIONS = TopicSpec(
     "notifier", ("matcher", "notifier"),
 )  # fmt: skip
 CHOICES = TopicSpec(
-    "choices", "member", "yes or no to an introduction", "delete", "notifier", ("notifier",), 90 * _DAY_MS
+    "choices",
+    "member",
+    "an answer within an introduction: yes, no, met, again, goes first, leaves",
+    "delete",
+    "notifier",
+    ("notifier",),
+    90 * _DAY_MS,
 )
 PREFERENCES = TopicSpec(
-    "preferences", "member and kind", "a choice that lasts: pause, unsubscribe", "compact",
-    "notifier", ("notifier", "matcher"),
+    "preferences", "member and kind", "a choice that lasts: pause, unsubscribe, block, report, look for, erase",
+    "compact", "notifier", ("notifier", "matcher", "intake"),
 )  # fmt: skip
 OUTBOX = TopicSpec(
     "outbox", "email", "an email to be sent: ids only", "delete", "notifier", ("notifier",), 30 * _DAY_MS

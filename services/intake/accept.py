@@ -6,7 +6,7 @@ topic, lead through `Desk.accept`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
@@ -67,12 +67,18 @@ class Accepted(NamedTuple):
 class Desk:
     """Accepts events for some communities.
 
-    `partners` are the sources that are known; a community may narrow them.
+    `partners` are the sources that are known; a community may narrow them. Of whom
+    `is_erased` tells nothing is taken in any more.
     """
 
     def __init__(
-        self, communities: Communities, gazetteers: Mapping[str, Gazetteer], partners: frozenset[str] = frozenset()
+        self,
+        communities: Communities,
+        gazetteers: Mapping[str, Gazetteer],
+        partners: frozenset[str] = frozenset(),
+        is_erased: Callable[[str], bool] = lambda member: False,
     ) -> None:
+        self._is_erased = is_erased
         self._communities = communities
         self._gazetteers = gazetteers
         self._partners = partners
@@ -92,6 +98,11 @@ class Desk:
         if problem is not None or community is None:
             return problem or field_problem("/data/community", f"must be one of: {', '.join(self._communities)}")
         member = member_id(community.community, parsed.source, parsed.subject)
+        if self._is_erased(member):
+            return Problem(
+                "erased", 410, "This member asked to be erased.",
+                "nothing of theirs is stored any more; who wants to come back signs up under another subject",
+            )  # fmt: skip
         if isinstance(parsed, LeaveEvent):
             return Accepted(parsed.type, parsed.id, member, _leave_records(community, member, now_ms))
         place = self._place(parsed.data, community)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
 from services.intake.accept import Desk
 from services.intake.api import Keyring, events_router
+from services.intake.erasures import Erasures
 from services.intake.gazetteer import load_gazetteers
 from services.intake.settings import IntakeSettings
 from services.intake.signups import SignUpReader
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import CloudEvent, Contact, PartnerRequest, Profile
+from shared.contracts import CloudEvent, Contact, PartnerRequest, Preference, Profile
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -41,7 +43,6 @@ def build_app(
     """
     communities = settings.communities()
     keys = {source: key.get_secret_value() for source, key in settings.api_keys.items()}
-    desk = Desk(communities, load_gazetteers(communities), frozenset(keys))
     registry = new_registry()
     metrics = IntakeMetrics(registry)
     plumbing = PlumbingMetrics(registry)
@@ -53,6 +54,9 @@ def build_app(
     async def send(records: Sequence[Outgoing]) -> None:
         assert producer is not None, "requests are only served while the producer runs"
         await publish(producer, records, partitions=kafka.partitions)
+
+    erasures = Erasures(kafka, send)
+    desk = Desk(communities, load_gazetteers(communities), frozenset(keys), erasures.is_erased)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -70,6 +74,7 @@ def build_app(
             metrics=plumbing,
             lifeline=lifeline,
         )
+        forgetting = lifeline.watch(asyncio.create_task(erasures.run()))
         await broker.start()
         running = True
         log.info("intake_started", communities=len(communities), partners=len(keys))
@@ -77,11 +82,16 @@ def build_app(
             yield
         finally:
             running = False
+            forgetting.cancel()
+            with suppress(asyncio.CancelledError):
+                await forgetting
             await broker.stop()
             await producer.stop()
 
     def not_ready_because() -> str | None:
-        return None if running and lifeline.reason is None else "not connected to Kafka"
+        if not running or lifeline.reason is not None:
+            return "not connected to Kafka"
+        return None if erasures.caught_up.is_set() else "reading who has asked to be erased"
 
     def refresh() -> None:
         if signups is not None:
@@ -99,7 +109,7 @@ def build_app(
     app.include_router(
         asyncapi_router(
             "intake",
-            receives={topics.SIGNUPS: CloudEvent},
+            receives={topics.SIGNUPS: CloudEvent, topics.PREFERENCES: Preference},
             sends={topics.PROFILES: Profile, topics.CONTACTS: Contact, topics.PARTNER_REQUESTS: PartnerRequest},
         )
     )

@@ -20,6 +20,7 @@ from services.matcher.leftover import LeftOver
 from services.matcher.policy import Policy
 from services.matcher.postconditions import RoundInvariantError
 from services.matcher.round import ENGINE, Round, check, propose
+from services.matcher.seats import suggest_newcomers
 from services.matcher.settings import MatcherSettings
 from services.matcher.snapshot import Snapshot
 from services.matcher.state import MatcherState, RoundInput
@@ -101,13 +102,16 @@ class RoundRunner:
         now_ms = self._clock()
         with self._metrics.round_seconds.labels("snapshot").time():
             seen = partition.state.round_input(
-                community.community, now_ms, opener_window_ms=self._settings.opener_window_days * _DAY_MS
+                community.community,
+                now_ms,
+                opener_window_ms=self._settings.opener_window_days * _DAY_MS,
+                reports_until_held_back=community.reports_until_held_back,
             )
         self._metrics.members.labels(community.community).set(
             len(partition.state.communities[community.community].profiles)
         )
         self._metrics.waiting.labels(community.community).set(len(seen.profiles))
-        if len(seen.profiles) < ROUND_MEMBERS_MIN:
+        if len(seen.profiles) < (1 if seen.seats else ROUND_MEMBERS_MIN):
             self._metrics.rounds.labels("empty").inc()
             return
         reference = self._reference(partition, community)
@@ -152,20 +156,35 @@ class RoundRunner:
     ) -> tuple[Round, tuple[Suggestion, ...]]:
         """Pure, and the costly part: runs in a thread while the event loop keeps up the heartbeats."""
         round_ms = self._settings.waiting_round_seconds * 1000
+        waited_rounds = {
+            member: int(max(0, now_ms - since_ms) // round_ms) for member, since_ms in seen.waiting_since_ms.items()
+        }
+        # Seats first: a group that has one waits for somebody, and there are few of them.
+        seated = suggest_newcomers(
+            seen.seats,
+            seen.profiles,
+            community,
+            self._policy,
+            now_ms=now_ms,
+            waited_rounds=waited_rounds,
+            history=seen.times_together,
+            blocked=seen.blocked,
+            reference=reference,
+        )
+        taken = {suggestion.newcomer for suggestion in seated}
         snapshot = Snapshot.of(
             community,
-            seen.profiles,
+            [profile for profile in seen.profiles if profile.member not in taken],
             now_ms=now_ms,
-            waited_rounds={
-                member: int(max(0, now_ms - since_ms) // round_ms) for member, since_ms in seen.waiting_since_ms.items()
-            },
+            waited_rounds=waited_rounds,
             history=seen.times_together,
             opener_load=seen.opener_load,
+            blocked=seen.blocked,
         )
         proposed = propose(snapshot, self._policy, seed=self._settings.seed)
         suggestions = proposed.suggestions(community, now_ms=now_ms, reference=reference)
         check(suggestions, snapshot, self._policy)
-        return proposed, suggestions
+        return proposed, seated + suggestions
 
     def _evaluate(self, state: MatcherState, suggestions: tuple[Suggestion, ...]) -> list[Suggestion]:
         """Keep what still stands: while the round was computed, a member may have left or paused."""
@@ -173,7 +192,7 @@ class RoundRunner:
         return [
             suggestion
             for suggestion in suggestions
-            if all(state.is_free(suggestion.community, member, now_ms) for member in suggestion.members)
+            if all(state.is_free(suggestion.community, member, now_ms) for member in suggestion.engages)
         ]
 
     def _report(self, community: Community, round_: Round) -> None:
@@ -189,5 +208,5 @@ class RoundRunner:
             self._metrics.suggestions.labels(suggestion.kind).inc()
             if suggestion.kind is SuggestionKind.GROUP and suggestion.opener is None:
                 self._metrics.without_opener.inc()
-            for member in suggestion.members:
+            for member in suggestion.engages:
                 self._metrics.waited_seconds.observe((now_ms - seen.waiting_since_ms[member]) / 1000)

@@ -239,7 +239,11 @@ def build_app(
             metrics.pages.labels(route.path, answer.status_code).inc()
         return answer
 
-    app.include_router(pages_router(links, record, communities, words, clock))
+    def directory(community: str) -> PartitionState | None:
+        number = partition_of(community, kafka.partitions)
+        return next((each.state for each in mastership.masters() if each.number == number), None)
+
+    app.include_router(pages_router(links, record, communities, words, clock, directory))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(

@@ -7,6 +7,7 @@ together again, quoted-printable is done in C, and what is plain already is writ
 
 from __future__ import annotations
 
+import base64
 import binascii
 import re
 from collections.abc import Mapping
@@ -73,18 +74,27 @@ def mailing_headers(kind: str, community: str, unsubscribe_url: str, *, is_await
     } | ({} if is_awaited else {"Precedence": "bulk"})
 
 
-def new_message(headers: Mapping[str, str], text: str, html: str, seed: str) -> EmailMessage:
-    """A message of two parts. `seed` makes the boundary: the same email gives the same bytes on every try.
+def new_message(
+    headers: Mapping[str, str], text: str, html: str, seed: str, *, calendar: bytes | None = None
+) -> EmailMessage:
+    """A message of two parts, and a calendar entry (UTF-8) beside them if there is one.
 
-    Raises `ValueError` for a header with a line break in it.
+    `seed` makes the boundaries: the same email gives the same bytes on every try. Raises
+    `ValueError` for a header with a line break in it.
     """
     message = EmailMessage(policy=_POLICY)
     for name, value in headers.items():
         message[name] = value
     message["MIME-Version"] = "1.0"
-    message["Content-Type"] = f'multipart/alternative; boundary="=_{seed}"'
-    message.attach(_part("plain", text))
-    message.attach(_part("html", html))
+    body = message
+    if calendar is not None:
+        message["Content-Type"] = f'multipart/mixed; boundary="=_{seed}_c"'
+        body = EmailMessage(policy=_POLICY)
+        message.attach(body)
+        message.attach(_calendar_part(calendar))
+    body["Content-Type"] = f'multipart/alternative; boundary="=_{seed}"'
+    body.attach(_part("plain", text))
+    body.attach(_part("html", html))
     return message
 
 
@@ -132,6 +142,15 @@ def short_lines(html: str) -> str:
     A line break takes the place of the space after a tag's name, where HTML has no meaning for it.
     """
     return _TAG_NAME.sub("<\\1\n", html)
+
+
+def _calendar_part(calendar: bytes) -> EmailMessage:
+    part = EmailMessage(policy=_POLICY)
+    part["Content-Type"] = 'text/calendar; charset="utf-8"; method=PUBLISH; name="date.ics"'
+    part["Content-Disposition"] = 'attachment; filename="date.ics"'
+    part["Content-Transfer-Encoding"] = "base64"
+    part.set_payload(base64.encodebytes(calendar).decode("ascii"))
+    return part
 
 
 def _part(subtype: str, content: str) -> EmailMessage:

@@ -335,6 +335,7 @@ class Sender:
             introduction=email.introduction,
             member=email.member,
             kind=email.kind,
+            occasion=email.occasion,
             state=to,
             attempts=one.attempts,
             message_id=self._composer.message_id(email),

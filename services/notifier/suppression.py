@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Set
 from types import MappingProxyType
 from typing import NamedTuple
 
+from services.notifier.mailbag import Settled
 from shared import ids, topics
 from shared.contracts import (
     EVERYWHERE,
@@ -44,7 +45,7 @@ FAILURES_MAX = 3
 FAILURES_WITHIN_MS = 60 * 24 * 60 * 60 * 1000
 """Failures that lie further apart are chance."""
 
-Deliveries = Callable[[str], Delivery | None]
+Deliveries = Callable[[str], Delivery | Settled | None]
 
 
 class Change(NamedTuple):
@@ -213,7 +214,7 @@ class Suppressions:
                 del self._bounces[email]
 
     def _from_bounce(
-        self, bounce: Bounce, delivery: Delivery, now_ms: int, has_unsubscribed: Callable[[str], bool]
+        self, bounce: Bounce, delivery: Delivery | Settled, now_ms: int, has_unsubscribed: Callable[[str], bool]
     ) -> Iterator[Change]:
         address = delivery.address or self._address_of.get(delivery.member, "")
         if bounce.kind is BounceKind.COMPLAINT:
@@ -225,14 +226,11 @@ class Suppressions:
                     chosen_at_ms=bounce.received_at_ms,
                 )
                 yield Change(topics.PREFERENCES, wish.community, wish.key, wish)
-            if (
-                address
-                and not self.is_suppressed(address)
-                and bounce.received_at_ms > self._orders.lifted_at_ms(address)
-            ):
-                yield self._suppress(
-                    delivery, address, SuppressionReason.COMPLAINT, bounce.status, bounce.received_at_ms
-                )
+            yield from self._suppress_at_once(bounce, address, SuppressionReason.COMPLAINT)
+        elif isinstance(delivery, Settled):
+            # Of an introduction that is over: its ledger entry is let go of, and what matters is the address.
+            if bounce.kind is BounceKind.ADDRESS:
+                yield from self._suppress_at_once(bounce, address, SuppressionReason.NO_SUCH_ADDRESS)
         elif delivery.state is not DeliveryState.BOUNCED:
             back = delivery.model_copy(
                 update={
@@ -244,6 +242,11 @@ class Suppressions:
                 }
             )
             yield Change(topics.DELIVERIES, back.community, back.key, back, is_policy=bounce.kind is BounceKind.POLICY)
+
+    def _suppress_at_once(self, bounce: Bounce, address: str, reason: SuppressionReason) -> Iterator[Change]:
+        at_ms = bounce.received_at_ms
+        if address and not self.is_suppressed(address) and at_ms > self._orders.lifted_at_ms(address):
+            yield _suppress(bounce, address, reason, bounce.status, at_ms)
 
     def _from_addresses(self) -> Iterator[Change]:
         for address in list(self._addresses):
@@ -259,7 +262,7 @@ class Suppressions:
         lifted_at_ms = self._orders.lifted_at_ms(address)
         fault = self._faults.get(address)
         if fault is not None and fault.recorded_at_ms > lifted_at_ms:
-            return self._suppress(fault, address, SuppressionReason.NO_SUCH_ADDRESS, fault.reason, fault.recorded_at_ms)
+            return _suppress(fault, address, SuppressionReason.NO_SUCH_ADDRESS, fault.reason, fault.recorded_at_ms)
         since = [one for one in self._failures.get(address, {}).values() if one.recorded_at_ms > lifted_at_ms]
         last = max(since, key=lambda one: one.recorded_at_ms, default=None)
         if last is None:
@@ -267,19 +270,7 @@ class Suppressions:
         close = [one for one in since if one.recorded_at_ms > last.recorded_at_ms - FAILURES_WITHIN_MS]
         if len(close) < FAILURES_MAX:
             return None
-        return self._suppress(last, address, SuppressionReason.KEEPS_FAILING, last.reason, last.recorded_at_ms)
-
-    @staticmethod
-    def _suppress(delivery: Delivery, address: str, reason: SuppressionReason, status: str, since_ms: int) -> Change:
-        suppression = Suppression(
-            community=delivery.community,
-            address=address,
-            reason=reason,
-            status=status,
-            email=delivery.email,
-            since_ms=since_ms,
-        )
-        return Change(topics.SUPPRESSIONS, suppression.community, suppression.key, suppression)
+        return _suppress(last, address, SuppressionReason.KEEPS_FAILING, last.reason, last.recorded_at_ms)
 
     def _from_members(self, now_ms: int) -> Iterator[Change]:
         for member in list(self._members):
@@ -308,3 +299,15 @@ class Suppressions:
         members = frozenset(self._members_at.get(address, ()))
         self._members |= members
         return members
+
+
+def _suppress(about: Delivery | Bounce, address: str, reason: SuppressionReason, status: str, since_ms: int) -> Change:
+    suppression = Suppression(
+        community=about.community,
+        address=address,
+        reason=reason,
+        status=status,
+        email=about.email,
+        since_ms=since_ms,
+    )
+    return Change(topics.SUPPRESSIONS, suppression.community, suppression.key, suppression)

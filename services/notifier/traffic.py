@@ -25,7 +25,7 @@ from shared.contracts import Email, EmailKind
 
 TOGETHER_MS = 24 * 60 * 60 * 1000
 """Where people live so far apart that it is always night for one of them, so long is waited for the others' morning."""
-AT_ONCE: frozenset[str] = frozenset()
+AT_ONCE: frozenset[str] = frozenset({EmailKind.GO_FIRST})
 """Kinds of email that answer something a member has just done, and so are wanted at night too."""
 
 

@@ -25,7 +25,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Tem
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.notifier.envelope import short_lines
-from shared.contracts import EmailKind
+from shared.contracts import EmailKind, SuggestionKind
 from shared.slots import Slot
 
 Step = Literal["easy", "personal", "real", "hard", "deep"]
@@ -33,7 +33,15 @@ Step = Literal["easy", "personal", "real", "hard", "deep"]
 STEPS: tuple[Step, ...] = get_args(Step)
 
 DEFAULT_LOCALE = "en-GB"
-_INCLUDED = "head.mjml", "foot.mjml"
+_INCLUDED = (
+    "head.mjml", "masthead.mjml", "people.mjml", "date.mjml", "prompts.mjml", "agreement.mjml", "go-first-note.mjml",
+    "foot.mjml",
+)  # fmt: skip
+SUBJECTS = (
+    *(kind.value for kind in EmailKind if kind is not EmailKind.INVITATION),
+    *(f"invitation_{kind}" for kind in SuggestionKind),
+)
+PREVIEWS = (*(kind.value for kind in EmailKind), "invitation_nothing_shared")
 
 
 class WordsError(ValueError):
@@ -44,26 +52,23 @@ class _Catalogue(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Subjects(_Catalogue):
-    invitation_pair: str
-    invitation_group: str
-    introduction: str
-    closing: str
-
-
-class Previews(_Catalogue):
-    invitation: str
-    invitation_nothing_shared: str
-    introduction: str
-    closing: str
+class CalendarPhrases(_Catalogue):
+    summary: str
+    description: str
 
 
 class Phrases(_Catalogue):
     """The short phrases that emails are put together from."""
 
-    subjects: Subjects
-    previews: Previews
+    subjects: dict[str, str]
+    """By kind of email; an invitation has one for each kind of suggestion (`invitation_pair`)."""
+    previews: dict[str, str]
     hello_subject: str
+    calendar: CalendarPhrases
+    every_week: str
+    every_two_weeks: str
+    every_weeks: str
+    times: dict[int, str]
     numbers: dict[int, str]
     list_and: str
     list_comma: str
@@ -71,8 +76,6 @@ class Phrases(_Catalogue):
     date: str
     weekdays: Annotated[tuple[str, ...], Field(min_length=7, max_length=7)]
     months: Annotated[tuple[str, ...], Field(min_length=12, max_length=12)]
-    pause_days: str
-    pause_one_day: str
     prompt_moments: dict[Step, str]
 
     def listed(self, words: Sequence[str]) -> str:
@@ -94,10 +97,18 @@ class Phrases(_Catalogue):
             time=f"{local:%H:%M}",
         )
 
-    def pause(self, seconds: int) -> str:
-        """How long a pause lasts, in whole days, at least one."""
-        days = max(1, round(seconds / 86_400))
-        return self.pause_one_day if days == 1 else self.pause_days.format(days=days)
+    def day(self, at_ms: int, zone: str) -> str:
+        """The day of a point in time in `zone`, as forms have it: ISO 8601."""
+        return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(zone)).date().isoformat()
+
+    def every(self, weeks: int) -> str:
+        """How often a date comes back."""
+        return {1: self.every_week, 2: self.every_two_weeks}.get(weeks) or self.every_weeks.format(
+            weeks=self.number(weeks)
+        )
+
+    def often(self, times: int) -> str:
+        return self.times.get(times, str(times))
 
 
 Question = Annotated[str, Field(max_length=140, pattern=r"\?$")]
@@ -121,6 +132,11 @@ class Words:
         missing_slots = [slot for slot in get_args(Slot) if slot not in self.phrases.slots]
         if missing_slots:
             raise WordsError(f"{self.locale}/phrases.yaml: slots: {', '.join(missing_slots)} missing")
+        for name, phrases, wanted in (
+            ("subjects", self.phrases.subjects, SUBJECTS), ("previews", self.phrases.previews, PREVIEWS),
+        ):  # fmt: skip
+            if missing := [kind for kind in wanted if kind not in phrases]:
+                raise WordsError(f"{self.locale}/phrases.yaml: {name}: {', '.join(missing)} missing")
         self.prompts = _catalogue(folder / "prompts.yaml", PromptCatalogue)
         _check_prompts(self.prompts, self.locale)
         self._html_environment = Environment(

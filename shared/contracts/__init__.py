@@ -25,7 +25,7 @@ their names. Only `Contact` (and a partner's own `SignUp`) holds personal data.
 
 from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKind
 from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind, Fault
-from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState
+from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState, Meeting
 from shared.contracts.mail import (
     EVERYWHERE,
     Bounce,
@@ -68,6 +68,7 @@ __all__ = [
     "Introduction",
     "IntroductionState",
     "MailOrder",
+    "Meeting",
     "MeetingPlace",
     "Openness",
     "OrderKind",

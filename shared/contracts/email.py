@@ -9,18 +9,56 @@ from shared.contracts.record import Record
 
 class EmailKind(StrEnum):
     INVITATION = "invitation"
+    REMINDER = "reminder"
+    """Of an invitation, to who has not answered it."""
     INTRODUCTION = "introduction"
     CLOSING = "closing"
+    """It did not come together."""
+    GO_FIRST = "go-first"
+    """To a new opener alone: how to go first."""
+    RELIEVED = "relieved"
+    """To the former opener alone: somebody offered."""
+    CHECK_IN = "check-in"
+    """How was it?"""
+    NEW_DATE = "new-date"
+    """They did not meet: one more date."""
+    AGAIN = "again"
+    """Enough want to meet again: the next date."""
+    PARTING = "parting"
+    """It stays at what it was."""
+    STANDING = "standing"
+    """A date that comes back."""
+    SEAT = "seat"
+    """To a standing group: may somebody join?"""
+    NEWCOMER = "newcomer"
+    """To a standing group: this is who joins."""
+    WELCOME = "welcome"
+    """To the newcomer: this is the group."""
+
+    @property
+    def names_others(self) -> bool:
+        """Whether it tells its reader who the others are."""
+        return self in _NAMES_OTHERS
+
+
+_NAMES_OTHERS = frozenset(
+    {
+        EmailKind.INTRODUCTION, EmailKind.NEW_DATE, EmailKind.AGAIN, EmailKind.STANDING, EmailKind.NEWCOMER,
+        EmailKind.WELCOME,
+    }
+)  # fmt: skip
 
 
 class Email(Record):
-    """One email to one member about one introduction."""
+    """One email to one member about one introduction; one of a kind for each date."""
 
     email: str
     introduction: str
     member: str
     kind: EmailKind
     planned_at_ms: int
+    occasion: int = 0
+    """Which date of the introduction it is about (`Meeting.occasion`); 0 where it is about none."""
 
     @property
     def key(self) -> str:
@@ -69,6 +107,8 @@ class Delivery(Record):
     attempts: int
     message_id: str
     recorded_at_ms: int
+    occasion: int = 0
+    """The email's."""
     reply_code: int | None = None
     """The SMTP server's reply code, for `failed`."""
     reason: str = ""
@@ -95,5 +135,6 @@ class Delivery(Record):
             introduction=self.introduction,
             member=self.member,
             kind=self.kind,
+            occasion=self.occasion,
             planned_at_ms=self.recorded_at_ms,
         )

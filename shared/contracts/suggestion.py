@@ -14,6 +14,8 @@ from shared.slots import Slot
 class SuggestionKind(StrEnum):
     PAIR = "pair"
     GROUP = "group"
+    SEAT = "seat"
+    """Somebody for a free seat in a standing group."""
 
 
 class _Part(BaseModel):
@@ -63,7 +65,7 @@ class Suggestion(Record):
     suggestion: str
     kind: SuggestionKind
     members: tuple[str, ...]
-    """Sorted; two for a pair, three to six for a group."""
+    """Sorted; two for a pair, three to six for a group; of a seat, the newcomer and those who are in the group."""
     opener: str | None = None
     """The member who said that they are happy to go first; the notifier invites them, alone, to do so."""
     anchor: Anchor
@@ -81,6 +83,15 @@ class Suggestion(Record):
     """How long the one of them who waited longest had waited."""
     suggested_at_ms: int
     round: RoundReference
+    joins: str | None = None
+    """Of a seat: the introduction whose group has it."""
+    newcomer: str | None = None
+    """Of a seat: who would join."""
+
+    @property
+    def engages(self) -> tuple[str, ...]:
+        """Whom it keeps from being suggested to others: of a seat the newcomer alone, the rest have their group."""
+        return self.members if self.newcomer is None else (self.newcomer,)
 
     @property
     def key(self) -> str:

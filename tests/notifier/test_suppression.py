@@ -382,3 +382,15 @@ def test_the_order_of_topics_and_a_crash_at_any_point_make_no_difference(facts, 
     for member in MEMBERS:
         assert again.suppressions.is_unreachable(member) == state.suppressions.is_unreachable(member)
         assert again.suppressions.is_unreachable(member) == (member in published)
+
+
+def test_a_bounce_after_an_introduction_is_over_still_suppresses_its_address() -> None:
+    """Of what is over, the ledger's entry is let go of; what matters of it is kept."""
+    state = a_state()
+    told(state, topics.DELIVERIES, delivery(A, DeliveryState.SENT))
+    state.mailbag.settle(PAIR.suggestion)
+    told(state, topics.BOUNCES, bounce(A, BounceKind.ADDRESS, status="5.1.1"))
+    assert records(act(state)).keys() == {"suppressions", "unreachable"}
+    assert state.suppressions.is_unreachable(A)
+    told(state, topics.BOUNCES, bounce(A, BounceKind.ADDRESS, status="5.1.1"))
+    assert act(state) == []
