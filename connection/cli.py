@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from connection.dead_letters import dead_letters
 from connection.mail import mail
+from connection.prompts import prompts
 from connection.topics import topics
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ cli = typer.Typer(
 cli.add_typer(topics, name="topics")
 cli.add_typer(dead_letters, name="dead-letters")
 cli.add_typer(mail, name="mail")
+cli.add_typer(prompts, name="prompts")
 
 _SERVICES = "The services"
 _HERE = "On this machine"

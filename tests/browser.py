@@ -81,6 +81,8 @@ class Shot:
     """CSS pixels: more than `viewport_width` means that a reader must scroll sideways."""
     errors: tuple[str, ...]
     """Uncaught exceptions, failed requests, and what the page wrote to the console as an error."""
+    measured: Any
+    """What the expression to be measured came to."""
     violations: tuple[str, ...]
     """What keeps people out: what breaks WCAG 2.2 A and AA or good practice, as far as axe-core can tell."""
 
@@ -98,6 +100,7 @@ class Screenshot(Protocol):
         dark: bool = False,
         whole_page: bool = False,
         until: str | None = None,
+        measure: str | None = None,
         audited: bool = False,
     ) -> Shot: ...
 
@@ -123,7 +126,11 @@ class Chromium:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "TMPDIR": self._profile.name},  # what it leaves lying about goes with the profile
+            env={
+                **os.environ,
+                "TMPDIR": self._profile.name,
+                "LANGUAGE": "en_GB",
+            },  # what it leaves lying about goes with the profile
         )
         self._resources = ExitStack()
         try:
@@ -142,14 +149,15 @@ class Chromium:
         dark: bool = False,
         whole_page: bool = False,
         until: str | None = None,
+        measure: str | None = None,
         audited: bool = False,
     ) -> Shot:
         """Opens an address or a local HTML file in a viewport of that size (CSS pixels) and takes its picture.
 
         `dark` asks for the dark colour scheme, `whole_page` takes in what lies below the
-        fold, `until` is a JavaScript expression that must become true first, and with
-        `audited` axe looks for what keeps people out. Raises `BrowserError` when the page
-        cannot be opened or does not get there in 30 s.
+        fold, `until` is a JavaScript expression that must become true first, `measure` one
+        whose value is wanted, and with `audited` axe looks for what keeps people out. Raises
+        `BrowserError` when the page cannot be opened or does not get there in 30 s.
         """
         url = page.absolute().as_uri() if isinstance(page, Path) else page
         with _Tab(self._connection) as tab:
@@ -173,6 +181,7 @@ class Chromium:
                 viewport_width=tab.value("document.documentElement.clientWidth"),
                 content_width=tab.value("document.documentElement.scrollWidth"),
                 errors=tuple(tab.errors),
+                measured=tab.value(measure) if measure else None,
                 violations=tab.violations() if audited else (),
             )
 

@@ -150,6 +150,7 @@ def _suggestion(
         waited_ms=max(0, now_ms - int(snapshot.accepted_at_ms[newcomer])),
         suggested_at_ms=now_ms,
         round=reference,
+        pace=int(snapshot.members["depth"][list(together)].min()),
         joins=group.introduction,
         newcomer=member,
     )

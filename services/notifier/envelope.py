@@ -20,6 +20,8 @@ from typing import Any
 _LINE_LENGTH_MAX = 998
 _PLAIN_LINE_MAX = 900
 _TAG_NAME = re.compile(r"<([a-z0-9]+) (?=[a-z])")
+_LINE_CHARACTERS_MAX = 280
+_NAME_CHARACTERS_MAX = 60
 _PLAIN = re.compile(r"[ -~]*")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOUNDARY = re.compile(r'^multipart/[a-z]+; boundary="([!-~]+)"(?:;|$)')
@@ -44,8 +46,16 @@ _UTF8 = policy.SMTPUTF8.clone(max_line_length=_LINE_LENGTH_MAX)
 
 
 def one_line(text: str) -> str:
-    """What a person wrote, without line breaks, control characters, or marks that reverse the text around it."""
-    return _CONTROL.sub(" ", text).strip()
+    """What a person wrote, without line breaks, control characters, or marks that reverse the text around it.
+
+    Never longer than anything that intake lets in, whoever wrote the record.
+    """
+    return _CONTROL.sub(" ", text).strip()[:_LINE_CHARACTERS_MAX]
+
+
+def one_name(text: str) -> str:
+    """A first name on one line, never longer than intake lets in."""
+    return one_line(text)[:_NAME_CHARACTERS_MAX]
 
 
 def header_text(text: str) -> str:
@@ -56,7 +66,7 @@ def header_text(text: str) -> str:
 def person(name: str, address: str) -> str:
     """A name and an address as a header shows them; the name quoted as far as it needs to be."""
     local_part, _, domain = address.rpartition("@")
-    return str(Address(header_text(name), username=local_part, domain=domain))
+    return str(Address(header_text(one_name(name)), username=local_part, domain=domain))
 
 
 def mailing_headers(kind: str, community: str, unsubscribe_url: str, *, is_awaited: bool) -> dict[str, str]:

@@ -104,7 +104,8 @@ def _invitation(email: Email, introduction: Introduction, state: PartitionState,
 
 
 def _introduction(email: Email, introduction: Introduction, state: PartitionState, now_ms: int) -> str | None:
-    if introduction.state is not IntroductionState.INTRODUCED:
+    # If the mail was slow, they are told late rather than never: the others know of them.
+    if introduction.state not in (IntroductionState.INTRODUCED, IntroductionState.STANDING):
         return "introduction-over"
     if email.member not in introduction.introduced:
         return "not-introduced"

@@ -14,14 +14,15 @@ from email.utils import format_datetime
 from urllib.parse import quote
 
 from services.notifier.calendars import calendar_entry
-from services.notifier.envelope import header_text, mailing_headers, new_message, one_line, person
+from services.notifier.encouragement import Occasion
+from services.notifier.envelope import header_text, mailing_headers, new_message, one_line, one_name, person
 from services.notifier.gate import named_in
 from services.notifier.links import LinkPurpose, Links
-from services.notifier.prompts import prompts_for
+from services.notifier.prompts import PACE_UNKNOWN, prompts_for
 from services.notifier.sender import Letter
 from services.notifier.state import PartitionState
 from services.notifier.verp import ReturnPaths
-from services.notifier.wording import STEPS, AllWords, Words, words_for
+from services.notifier.wording import AllWords, Words, words_for
 from shared import ids
 from shared.community import Community
 from shared.contracts import Contact, Email, EmailKind, Introduction, Meeting, SuggestionKind
@@ -31,7 +32,6 @@ LINK_LIFE_MS = 400 * 24 * 60 * 60 * 1000
 
 _INVITES = frozenset({EmailKind.INVITATION, EmailKind.REMINDER, EmailKind.SEAT})
 _HAS_PROMPTS = frozenset({EmailKind.INTRODUCTION, EmailKind.AGAIN})
-_PROMPT_STEPS = 3
 
 
 class CannotComposeError(LookupError):
@@ -158,7 +158,7 @@ class Renderer:
         last_ms = email.planned_at_ms + LINK_LIFE_MS
         return {
             "sender_name": community.sender_name,
-            "first_name": one_line(contact.first_name),
+            "first_name": one_name(contact.first_name),
             "pair": suggestion.kind is SuggestionKind.PAIR,
             "seat": suggestion.kind is SuggestionKind.SEAT,
             # Interests only: what a suggestion is anchored in may be a life topic, and those are never quoted.
@@ -191,13 +191,13 @@ class Renderer:
         self, email: Email, contact: Contact, named: Sequence[Contact], words: Words
     ) -> dict[str, object]:
         phrases = words.phrases
-        first_name = one_line(contact.first_name)
+        first_name = one_name(contact.first_name)
         everybody = ",".join(quote(other.email, safe="@") for other in named)
         return {
-            "names": phrases.listed([one_line(other.first_name) for other in named]),
+            "names": phrases.listed([one_name(other.first_name) for other in named]),
             "people": [
                 {
-                    "first_name": one_line(other.first_name),
+                    "first_name": one_name(other.first_name),
                     "own_words": one_line(other.own_words),
                     "address": other.email,
                     "address_in_url": quote(other.email, safe="@"),
@@ -232,17 +232,29 @@ class Renderer:
             values["answer_by"] = phrases.moment(decide_at_ms, community.time_zone)
             values["link_check_in"] = self._link(LinkPurpose.CHECK_IN, email, decide_at_ms, meeting.occasion)
         if email.kind in _HAS_PROMPTS:
-            values["prompts"] = _prompts(introduction, meeting, words)
+            values |= _prompts(introduction, meeting, words)
         return values
 
 
-def _prompts(introduction: Introduction, meeting: Meeting, words: Words) -> list[dict[str, str]]:
-    """A rung higher with each meeting."""
-    first = min(meeting.number, len(STEPS) - _PROMPT_STEPS + 1) - 1
-    steps = STEPS[first : first + _PROMPT_STEPS]
-    seed = introduction.introduction if meeting.number == 1 else f"{introduction.introduction}/{meeting.number}"
-    prompts = prompts_for(seed, introduction.suggestion.shared_interests, words.prompts, steps)
-    return [{"when": words.phrases.prompt_moments[step], "text": question} for step, question in prompts]
+def _prompts(introduction: Introduction, meeting: Meeting, words: Words) -> dict[str, object]:
+    """What they take along: prompts, each with its moment, that passing is fine, and what makes it easier to begin."""
+    suggestion = introduction.suggestion
+    prompts = prompts_for(
+        introduction.introduction,
+        suggestion.shared_interests,
+        words.prompts,
+        life_topic=suggestion.anchor.word if suggestion.anchor.kind == "life_topic" else "",
+        pace=suggestion.pace or PACE_UNKNOWN,
+        meeting=meeting.number,
+    )
+    occasion = Occasion(len(introduction.present), meeting.number, tuple(prompt.step for prompt in prompts))
+    fact = words.encouragement.fact(introduction.introduction, occasion)
+    moments = words.phrases.prompt_moments
+    return {
+        "prompts": [{"when": when, "text": prompt.text} for when, prompt in zip(moments, prompts, strict=False)],
+        "passing": words.encouragement.reminder(introduction.introduction, meeting.number),
+        "fact": fact.says if fact is not None else "",
+    }
 
 
 def _calendar(
@@ -255,7 +267,7 @@ def _calendar(
 ) -> bytes:
     phrases = words.phrases
     place = introduction.suggestion.place.name
-    names = phrases.listed([one_line(one.first_name) for one in (contact, *named)])
+    names = phrases.listed([one_name(one.first_name) for one in (contact, *named)])
     return calendar_entry(
         introduction,
         summary=phrases.calendar.summary.format(names=names, place=place),

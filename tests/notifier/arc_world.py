@@ -119,8 +119,9 @@ class World:
     def send(self, limit: int = 1000) -> None:
         """Send what waits, through the gate, one after the other."""
         for one in self.state.unsent(limit):
-            if may_send(one, self.state, self.now_ms) is not None:
-                self._record(one, DeliveryState.WITHHELD, 0)
+            reason = may_send(one, self.state, self.now_ms)
+            if reason is not None:
+                self._record(one, DeliveryState.WITHHELD, 0, reason)
                 continue
             letter = self.renderer.compose(one, self.state, self.now_ms)
             self._record(one, DeliveryState.SENDING, 1)
@@ -183,11 +184,11 @@ class World:
         self.now_ms = max(self.now_ms, end_ms)
         self.work()
 
-    def _record(self, one: Email, outcome: DeliveryState, attempts: int) -> None:
+    def _record(self, one: Email, outcome: DeliveryState, attempts: int, reason: str = "") -> None:
         delivery = Delivery(
             community=one.community, email=one.email, introduction=one.introduction, member=one.member,
             kind=one.kind, occasion=one.occasion, state=outcome, attempts=attempts, message_id="<x@y>",
-            recorded_at_ms=self.now_ms,
+            recorded_at_ms=self.now_ms, reason=reason,
         )  # fmt: skip
         self.tell(delivery)
         if outcome is DeliveryState.WITHHELD:

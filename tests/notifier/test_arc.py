@@ -468,8 +468,9 @@ class AnyArc(RuleBasedStateMachine):
         told = {one.email.introduction for one in self.world.inbox if one.email.kind is EmailKind.INTRODUCTION}
         for delivery in self.world.withheld:
             if delivery.kind is EmailKind.INTRODUCTION and delivery.introduction in told:
-                # Somebody who went away between the first email and theirs.
-                out = delivery.member in self.gone or self.is_out(delivery.introduction, delivery.member)
+                # Somebody who went away between the first email and theirs, or the mail took weeks.
+                over = delivery.reason == "introduction-over"
+                out = over or delivery.member in self.gone or self.is_out(delivery.introduction, delivery.member)
                 assert out
 
     def is_out(self, introduction: str, member: str) -> bool:

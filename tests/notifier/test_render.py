@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import re
+import shutil
 from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
@@ -29,11 +30,12 @@ from notifier_samples import (
 )
 
 import services.notifier
+from services.notifier.encouragement import Occasion
 from services.notifier.links import LinkPurpose, Links
-from services.notifier.prompts import prompts_for
+from services.notifier.prompts import PACE_UNKNOWN, prompts_for, steps_for
 from services.notifier.render import CannotComposeError, Renderer
 from services.notifier.state import PartitionState
-from services.notifier.wording import STEPS, WordsError, load_words
+from services.notifier.wording import WordsError, load_words
 from shared.contracts import Anchor, Contact, EmailKind, Suggestion
 
 WORDS_DIR = Path(services.notifier.__file__).parent / "words"
@@ -182,31 +184,25 @@ def test_the_opener_alone_is_asked_to_go_first() -> None:
     assert set(offered) == set(GROUP.members) - {GROUP.opener}, "everybody else may offer"
 
 
-def test_everybody_takes_along_the_same_three_questions_one_from_each_of_the_first_steps() -> None:
-    catalogue = WORDS["en-GB"].prompts
-    chosen = prompts_for(GROUP.suggestion, GROUP.shared_interests, catalogue)
-    assert [step for step, _ in chosen] == ["easy", "personal", "real"]
-    on_theme = [*catalogue.steps["easy"]["books"], *catalogue.steps["easy"]["sport"]]
-    assert chosen[0][1] in on_theme, "the first one begins with what they share"
+def test_everybody_takes_along_the_same_three_prompts() -> None:
+    chosen = prompts_for(GROUP.suggestion, GROUP.shared_interests, WORDS["en-GB"].prompts)
     for place in range(len(GROUP.members)):
         text, _ = parts(write(GROUP, EmailKind.INTRODUCTION, place))
-        assert all(question in text for _, question in chosen)
-    without = prompts_for(GROUP.suggestion, (), catalogue)
-    assert all(question in catalogue.steps[step]["everybody"] for step, question in without)
-    several = {prompts_for(f"s_{number}", (), catalogue) for number in range(50)}
-    assert len(several) > 25, "other introductions take others"
+        assert all(prompt.text in text for prompt in chosen)
+    again, _ = parts(write(GROUP, EmailKind.AGAIN))
+    further = prompts_for(GROUP.suggestion, GROUP.shared_interests, WORDS["en-GB"].prompts, meeting=2)
+    assert all(prompt.text in again for prompt in further)
+    assert not set(chosen) & set(further)
 
 
-def test_the_ladder_is_fit_for_strangers() -> None:
-    catalogue = WORDS["en-GB"].prompts
-    questions = [question for step in STEPS for by_theme in catalogue.steps[step].values() for question in by_theme]
-    assert len(questions) >= 25
-    assert len(set(questions)) == len(questions)
-    opening = re.compile(r"^(What|Which|Who|Whom|When|Where|How)\b")
-    assert [question for question in questions if not opening.match(question)] == [], "no yes-or-no questions"
-    therapy = re.compile(r"trauma|therap|inner child|diagnos|toxic|heal\b|trigger", re.IGNORECASE)
-    assert [question for question in questions if therapy.search(question)] == []
-    assert [question for question in questions if len(question) > 100] == [], "short enough to remember"
+def test_what_makes_it_easier_to_begin_is_true_of_those_who_read_it() -> None:
+    facts = WORDS["en-GB"].encouragement.facts
+    for of, kind, meeting in ((PAIR, EmailKind.INTRODUCTION, 1), (GROUP, EmailKind.AGAIN, 2)):
+        text, html = parts(write(of, kind))
+        told = [fact for fact in facts.values() if fact.says in text and fact.says in unescape(html)]
+        occasion = Occasion(len(of.members), meeting, steps_for(PACE_UNKNOWN, meeting))
+        assert len(told) == 1
+        assert told[0].is_true_of(occasion)
 
 
 NASTY = [
@@ -290,7 +286,7 @@ def test_a_locale_without_words_of_its_own_falls_back() -> None:
 @pytest.mark.parametrize(
     ("file", "before", "after", "complaint"),
     [
-        ("prompts.yaml", "    books:", "    boks:", "'boks' in step 'easy' is not among the themes"),
+        ("prompts/books.yaml", "easy:", "esay:", "prompts/books.yaml, line 5: 'esay' is not a step"),
         ("phrases.yaml", "  tue-evening: A Tuesday evening\n", "", "tue-evening missing"),
         ("phrases.yaml", "hello_subject:", "helo_subject:", "hello_subject: Field required"),
         ("invitation.txt", "{% if pair %}", "{% if pair", "en-GB/invitation"),
@@ -301,13 +297,10 @@ def test_a_locale_without_words_of_its_own_falls_back() -> None:
 def test_a_mistake_in_a_file_is_found_at_start_and_named(
     tmp_path: Path, file: str, before: str, after: str, complaint: str
 ) -> None:
-    (tmp_path / "en-GB").mkdir()
-    for source in (WORDS_DIR / "en-GB").iterdir():
-        content = source.read_text(encoding="utf-8")
-        if source.name == file:
-            assert before in content
-            content = content.replace(before, after, 1)
-        (tmp_path / "en-GB" / source.name).write_text(content, encoding="utf-8")
+    shutil.copytree(WORDS_DIR / "en-GB", tmp_path / "en-GB")
+    content = (tmp_path / "en-GB" / file).read_text(encoding="utf-8")
+    assert before in content
+    (tmp_path / "en-GB" / file).write_text(content.replace(before, after, 1), encoding="utf-8")
     with pytest.raises(WordsError, match=re.escape(complaint)):
         load_words(tmp_path)["en-GB"].page("no")
 
