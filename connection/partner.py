@@ -186,7 +186,7 @@ def _change(source: str, change: Callable[[Partner | None], tuple[Partner, str]]
 
 async def _read_all(settings: KafkaSettings | None = None) -> dict[str, Partner]:
     settings = settings or KafkaSettings()
-    reader = new_reader(settings)
+    reader = new_reader(settings, auto_offset_reset="earliest")
     await reader.start()
     try:
         places = [TopicPartition(PARTNERS.name, number) for number in range(settings.partitions)]

@@ -6,7 +6,7 @@ topic, lead through `Desk.accept`; `Desk.explain` says how an event would be und
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -27,6 +27,12 @@ from shared.outgoing import Outgoing
 from shared.slots import SLOTS, Slot, slots_in
 
 _CHOICES_MAX = 5
+ERASED = Problem(
+    "erased",
+    410,
+    "This member asked to be erased.",
+    "nothing of theirs is stored any more; who wants to come back signs up under another subject",
+)
 _slots = lru_cache(maxsize=16_384)(slots_in)
 
 
@@ -45,12 +51,18 @@ class Accepted(NamedTuple):
 class Desk:
     """Accepts events for some communities.
 
-    `partners` are the sources that are known; a community may narrow them.
+    `partners` are the sources that are known; a community may narrow them. Of whom
+    `is_erased` tells nothing is taken in any more.
     """
 
     def __init__(
-        self, communities: Communities, gazetteers: Mapping[str, Gazetteer], partners: Container[str] = frozenset()
+        self,
+        communities: Communities,
+        gazetteers: Mapping[str, Gazetteer],
+        partners: Container[str] = frozenset(),
+        is_erased: Callable[[str], bool] = lambda member: False,
     ) -> None:
+        self._is_erased = is_erased
         self._communities = communities
         self._gazetteers = gazetteers
         self._partners = partners
@@ -110,6 +122,8 @@ class Desk:
         if problem is not None or community is None:
             return problem or field_problem("/data/community", f"must be one of: {', '.join(self._communities)}")
         member = member_id(name, event.source, event.subject)
+        if self._is_erased(member):
+            return ERASED
         records = self._records(event, member, community, now_ms)
         if isinstance(records, Problem):
             return records

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from services.intake.accept import Desk
 from services.intake.api import EventsEndpoint, events_router
 from services.intake.claims import Claims
+from services.intake.erasures import Erasures
 from services.intake.gazetteer import load_gazetteers
 from services.intake.keyring import keyring_of
 from services.intake.ledger import Ledger
@@ -25,7 +26,7 @@ from services.intake.vocabulary_api import vocabulary_router
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import CloudEvent, Contact, Partner, PartnerPreference, PartnerRequest, Profile
+from shared.contracts import CloudEvent, Contact, Partner, PartnerPreference, PartnerRequest, Preference, Profile
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -59,7 +60,6 @@ def build_app(
     keys = {source: key.get_secret_value() for source, key in settings.api_keys.items()}
     gazetteers = load_gazetteers(communities)
     keyring = keyring_of(keys)
-    desk = Desk(communities, gazetteers, keyring)
     registry = new_registry()
     metrics = IntakeMetrics(registry)
     plumbing = PlumbingMetrics(registry)
@@ -76,6 +76,8 @@ def build_app(
         await publish(producer, records, partitions=kafka.partitions)
 
     ledger = Ledger(memory, send, StoredRecords(kafka).find, clock, lifeline, partitions=kafka.partitions)
+    erasures = Erasures(kafka, send)
+    desk = Desk(communities, gazetteers, keyring, erasures.is_erased)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -105,6 +107,7 @@ def build_app(
             metrics=plumbing,
             lifeline=lifeline,
         )
+        forgetting = lifeline.watch(asyncio.create_task(erasures.run()))
         await broker.start()
         running = True
         log.info("intake_started", communities=len(communities), partners=len(keyring))
@@ -112,6 +115,9 @@ def build_app(
             yield
         finally:
             running = False
+            forgetting.cancel()
+            with suppress(asyncio.CancelledError):
+                await forgetting
             await broker.stop()
             with suppress(TimeoutError):
                 async with asyncio.timeout(FLUSH_SECONDS_MAX):
@@ -121,7 +127,9 @@ def build_app(
             await partners.stop()
 
     def not_ready_because() -> str | None:
-        return None if running and lifeline.reason is None else "not connected to Kafka"
+        if not running or lifeline.reason is not None:
+            return "not connected to Kafka"
+        return None if erasures.caught_up.is_set() else "reading who has asked to be erased"
 
     def refresh() -> None:
         if signups is not None:
@@ -141,7 +149,7 @@ def build_app(
     app.include_router(
         asyncapi_router(
             "intake",
-            receives={topics.SIGNUPS: CloudEvent, topics.PARTNERS: Partner},
+            receives={topics.SIGNUPS: CloudEvent, topics.PARTNERS: Partner, topics.PREFERENCES: Preference},
             sends={
                 topics.PROFILES: Profile,
                 topics.CONTACTS: Contact,

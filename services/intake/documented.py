@@ -96,6 +96,7 @@ DOCUMENTED: dict[str, Any] = {
         401: _problem_answer("No valid API key, or a signature that is wrong."),
         403: _problem_answer("The source or the community is not yours."),
         408: _problem_answer("The body came too slowly."),
+        410: _problem_answer("The member asked to be erased: nothing of theirs is taken in any more."),
         409: _problem_answer("The same event, or one about the same member, is under way. Send the same again."),
         413: _problem_answer("Too large."),
         415: _problem_answer("The content type is not understood."),

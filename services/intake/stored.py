@@ -28,7 +28,7 @@ class StoredRecords:
             TopicPartition(record.topic, partition_of(record.community, self._kafka.partitions)) for record in records
         }
         found: set[int] = set()
-        reader = new_reader(self._kafka)
+        reader = new_reader(self._kafka, auto_offset_reset="earliest")
         await reader.start()
         try:
             reader.assign(places)

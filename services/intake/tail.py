@@ -48,7 +48,10 @@ class Tail:
 
     async def start(self) -> None:
         """Return when all that was there has been applied; from then on it is kept up with in the background."""
-        self._consumer = consumer = new_reader(self._kafka, max_poll_records=_RECORDS_MAX, **self._fetching)
+        # It begins at the start by itself: a seek right after `assign` races with its going to the end.
+        self._consumer = consumer = new_reader(
+            self._kafka, max_poll_records=_RECORDS_MAX, auto_offset_reset="earliest", **self._fetching
+        )
         await consumer.start()
         places = [TopicPartition(self._topic.name, number) for number in range(self._kafka.partitions)]
         consumer.assign(places)

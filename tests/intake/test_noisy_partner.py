@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -60,4 +59,5 @@ def test_at_ten_times_its_limit_a_partner_at_most_doubles_anothers_p99(
                 refused += said["statuses"].get("429", 0)
     assert refused > AGREED * SECONDS * ROUNDS, "it is held back"
     print({"p99 alone (ms)": alone, "beside the noisy one (ms)": beside})
-    assert statistics.median(beside) <= 2 * max(statistics.median(alone), FLOOR_MS)
+    # Of five rounds the second best: what else the machine is busy with comes and goes, the noisy partner stays.
+    assert sorted(beside)[1] <= 2 * max(sorted(alone)[1], FLOOR_MS)
