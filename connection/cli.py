@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from connection.dead_letters import dead_letters
+from connection.mail import mail
 from connection.prompts import prompts
 from connection.topics import topics
 
@@ -27,6 +28,7 @@ cli = typer.Typer(
 )
 cli.add_typer(topics, name="topics")
 cli.add_typer(dead_letters, name="dead-letters")
+cli.add_typer(mail, name="mail")
 cli.add_typer(prompts, name="prompts")
 
 _SERVICES = "The services"
@@ -203,7 +205,8 @@ def _serve(service: str, settings_class: type[BaseSettings], build: Callable[...
             setting, *inside = (str(part) for part in problem["loc"])
             name, where = setting.upper(), f"{'.'.join(inside)}: " if inside else ""
             prefix = error.title.removesuffix("Settings").upper()
-            typer.echo(f"{service}: setting {name} (or {prefix}_{name}): {where}{problem['msg']}", err=True)
+            which = f"setting {name} (or {prefix}_{name}): " if name else ""
+            typer.echo(f"{service}: {which}{where}{problem['msg'].removeprefix('Value error, ')}", err=True)
         sys.exit(2)
     except CommunityFileError as error:
         typer.echo(f"{service}: {error}", err=True)

@@ -193,6 +193,38 @@ class NotifierMetrics:
         self.smtp_retries = Counter(
             "notifier_smtp_retries", "Tries put off by the mail server or the network.", registry=registry
         )
+        self.waiting = Gauge(
+            "notifier_emails_waiting",
+            "Emails kept back for a while, by why (retry, quiet-hours, policy, rate, stopped).",
+            ["why"],
+            registry=registry,
+        )
+        self.stopped = Gauge(
+            "notifier_mail_stopped", "Communities whose mail an operator has stopped, here.", registry=registry
+        )
+        self.policy_stops = Counter(
+            "notifier_policy_stops",
+            "Times that sending stopped since servers want no mail from us (5.7.x), by scope (domain, everything).",
+            ["scope"],
+            registry=registry,
+        )
+        self.policy_stopped = Gauge(
+            "notifier_policy_stopped",
+            "Domains to which nothing is sent for now because of such a policy, and 1 for everything.",
+            ["scope"],
+            registry=registry,
+        )
+        self.reports = Counter(
+            "notifier_reports",
+            "Reports taken in, by what they say (address, failed, policy, message, complaint, delayed, ...), and by "
+            "whether their return path was genuine.",
+            ["kind", "genuine"],
+            registry=registry,
+        )
+        self.suppressions = Counter(
+            "notifier_suppressions", "Addresses suppressed, by reason.", ["reason"], registry=registry
+        )
+        self.suppressed = Gauge("notifier_suppressed", "Addresses that are suppressed now.", registry=registry)
         self.first_email_seconds = Histogram(
             "notifier_first_email_seconds",
             "From the acceptance of a sign-up to the mail server's 250 for its first email.",

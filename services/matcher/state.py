@@ -21,6 +21,7 @@ from shared.contracts import (
     Profile,
     Record,
     Suggestion,
+    Unreachable,
 )
 
 Members = tuple[str, ...]
@@ -34,6 +35,7 @@ READS = (
     topics.SUGGESTIONS,
     topics.INTRODUCTIONS,
     topics.PREFERENCES,
+    topics.UNREACHABLE,
 )
 
 
@@ -104,6 +106,7 @@ class MatcherState:
         self._community_of: dict[str, str] = {}
         self._left_at_ms: dict[str, int] = {}
         self._away: dict[str, dict[str, Preference]] = defaultdict(dict)
+        self._unreachable: set[str] = set()
         self._erased: set[str] = set()
         self._reporters: defaultdict[str, set[str]] = defaultdict(set)
         """By member: who reported them."""
@@ -116,6 +119,7 @@ class MatcherState:
             topics.SUGGESTIONS.name: self._suggestion,
             topics.INTRODUCTIONS.name: self._introduction,
             topics.PREFERENCES.name: self._preference,
+            topics.UNREACHABLE.name: self._reachability,
         }
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
@@ -290,6 +294,13 @@ class MatcherState:
         elif preference.kind is PreferenceKind.ERASE:
             self._erased.discard(member)
 
+    def _reachability(self, member: str, record: Record | None) -> None:
+        assert record is None or isinstance(record, Unreachable)
+        if record is None:
+            self._unreachable.discard(member)
+        else:
+            self._unreachable.add(member)
+
     # What follows
 
     def _as_they_told_us(self, profile: Profile) -> Profile:
@@ -363,7 +374,9 @@ class MatcherState:
             state.free.discard(member)
 
     def _is_away(self, member: str, now_ms: int) -> bool:
-        if member in self._erased or len(self._reporters.get(member, ())) >= REPORTS_UNTIL_HELD_BACK:
+        if member in self._erased or member in self._unreachable:
+            return True
+        if len(self._reporters.get(member, ())) >= REPORTS_UNTIL_HELD_BACK:
             return True
         return any(preference.keeps_away_at(now_ms) for preference in self._away.get(member, {}).values())
 
