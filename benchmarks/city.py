@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared.community import Community
 from shared.contracts import Openness, Profile
-from shared.slots import SLOTS, slots_in
+from shared.slots import SLOTS, Slot, slots_in
 
 NOW_MS = 1_795_000_000_000
 SIDE_KM = 50.0
@@ -52,7 +52,7 @@ def people(count: int, *, interests: int = 2_000, seed: int = 5) -> list[Profile
     spoken = (("en",), ("en", "pl"), ("pl",))
     accepted = (NOW_MS - draw.integers(0, 14 * 86_400_000, count)).tolist()
     names = [f"Neighbourhood {number}" for number in range(NEIGHBOURHOODS)]
-    free: dict[int, tuple[str, ...]] = {}
+    free: dict[int, tuple[Slot, ...]] = {}
     return [
         Profile.model_construct(
             community="london", member=f"m_{number:024x}", partner="bench", birth_year=year, languages=spoken[speaks],

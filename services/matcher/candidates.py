@@ -22,29 +22,31 @@ from numpy.typing import NDArray
 from services.matcher.cards import (
     HAS_MORE,
     INTERESTS_ON_CARD,
+    LANGUAGES_BITS,
     LOOKS_FOR_SHIFT,
     NEEDS_SHARED_INTEREST,
     SLOTS_BITS,
     Cards,
     cards_of,
+    year_on,
 )
 from services.matcher.compiled import compiled, compiled_loosely
-from services.matcher.graph import CompatibilityGraph
 from services.matcher.interests import (
     TASTE_DIMENSIONS,
+    TASTE_FLOOR,
+    TASTE_SHARE,
+    TASTE_UNIT,
     InterestArrays,
     InterestSpace,
     alike,
     overlap_with,
-    similarity_of,
     spread,
-    taste_part,
     wipe,
 )
 from services.matcher.nearby import Grid, Index, count_in_window, grid_over, index_of, read_ring, read_window, window
 from services.matcher.policy import WEIGHT_ONE, Policy
-from services.matcher.rules import of_similar_age, why_barred
-from services.matcher.score import NEAR_SHARE, OPENER_SHARE, ScoreRule, choice_fit, distance_km, score_pairs, worth
+from services.matcher.rules import similar_age, why_barred
+from services.matcher.score import NEAR_SHARE, OPENER_SHARE, ScoreRule, choice_fit, distance_km, worth
 from services.matcher.snapshot import LOOKS_FOR_PAIR, AgeRule, Barred, Ints, Lists, Snapshot
 
 _QUERIES_A_TASK = 4_096
@@ -108,24 +110,6 @@ def best_candidates(
     return found
 
 
-def compatibility(snapshot: Snapshot, space: InterestSpace, policy: Policy) -> CompatibilityGraph:
-    """The graph of those who look for a friend: an edge for everyone among each one's best candidates."""
-    found = best_candidates(snapshot, space, policy)
-    pairs = as_pairs(np.arange(snapshot.size, dtype=np.int32), found)
-    weight = score_pairs(snapshot, space, pairs, policy).weight
-    return CompatibilityGraph.from_edges(snapshot.size, pairs[:, 0], pairs[:, 1], weight)
-
-
-def as_pairs(rows: Ints, found: Ints) -> NDArray[np.int64]:
-    """Each pair once, (m, 2), the lower row first, sorted."""
-    one = np.repeat(rows.astype(np.int64), found.shape[1])
-    other = found.ravel().astype(np.int64)
-    there = other >= 0
-    one, other = one[there], other[there]
-    span = int(max(one.max(initial=0), other.max(initial=0))) + 1
-    return np.stack(np.divmod(np.unique(np.minimum(one, other) * span + np.maximum(one, other)), span), axis=1)
-
-
 class _City(NamedTuple):
     """What candidates are sought in. Cards, grid and indexes are in the order of cells; the rest by rows."""
 
@@ -167,6 +151,9 @@ class _Asking(NamedTuple):
     """(wanted + spare,) theirs; below 0 where there is nobody yet."""
     seen: NDArray[np.uint64]
     """A bit for each place."""
+    kept: Ints
+    scored: NDArray[np.float32]
+    """Room for those who are looked at, and for their scores."""
 
 
 def _city(snapshot: Snapshot, space: InterestSpace, rule: ScoreRule) -> _City:
@@ -205,6 +192,7 @@ def _best(asking: Ints, city: _City, looking_for: int, rule: ScoreRule, bounds: 
     """The rows of the best for each of the places that ask."""
     space, cards, grid = city.space, city.cards, city.grid
     found = np.full((len(asking), bounds.wanted), -1, np.int32)
+    room = max(bounds.scanned_max, bounds.postings_max + bounds.nearest_max)
     me = _Asking(
         np.zeros(cards.none + 1, np.float32),
         np.zeros(len(city.holders)),
@@ -212,8 +200,10 @@ def _best(asking: Ints, city: _City, looking_for: int, rule: ScoreRule, bounds: 
         np.full(bounds.wanted + _SPARE, -1, np.int32),
         np.full(bounds.wanted + _SPARE, -1, np.float32),
         np.zeros((len(cards.card) >> 6) + 1, np.uint64),
+        np.empty(room + 1, np.int32),
+        np.empty(room + 1, np.float32),
     )
-    near = np.empty(max(bounds.scanned_max, bounds.postings_max + bounds.nearest_max), np.int32)
+    near = np.empty(room, np.int32)
     for query in range(len(asking)):
         place = asking[query]
         mine = cards.card[place]
@@ -329,71 +319,36 @@ def _rings_behind(goes_first: int, willing: int, a_rating: float, rings: int) ->
     return min(rings, int((5 - max(theirs, goes_first)) * a_rating + 0.5))
 
 
-@compiled_loosely
+@compiled
 def _compare(
     place: int, others: Ints, share: bool, city: _City, looking_for: int, rule: ScoreRule, me: _Asking
 ) -> None:
-    """Put those of the others who come into question and score high enough among my best. `share`: all share an
-    interest with me."""
-    cards = city.cards
-    mine = cards.card[place]
-    fit, fit_of = cards.fit[mine.kind], cards.fit_of[mine.kind]
-    interests, practical = np.float32(rule.interests), np.float32(rule.practical)
-    near_at_most = np.float32(rule.practical * NEAR_SHARE)
+    """Put those of the others who come into question and score high enough among my best.
+
+    `share`: it is known of all of them that they share an interest with me. In three passes, of which
+    the first two have no branches that depend on what is read: so many cards are fetched at a time.
+    """
+    count = _come_into_question(place, others, city.cards, looking_for, me)
+    _score(place, me.kept[:count], city, rule, me)
+    mine, row = city.cards.card[place], city.order[place]
+    barred = city.barred.start[row] < city.barred.start[row + 1]
     last = len(me.score) - 1
-    barred = city.barred.start[city.order[place]] < city.barred.start[city.order[place] + 1]
-    for other in others:
-        bit = np.uint64(1) << np.uint64(other & 63)
-        if me.seen[other >> 6] & bit:
+    for at in range(count):
+        score, other = me.scored[at], me.kept[at]
+        if score < me.score[last] or not similar_age(year_on(mine), year_on(city.cards.card[other]), city.age_rule):
             continue
-        me.seen[other >> 6] |= bit
-        yours = cards.card[other]
-        both, languages = mine.flags & yours.flags, mine.languages & yours.languages
-        slots = both & SLOTS_BITS
-        if slots == 0 or languages == 0 or (both >> LOOKS_FOR_SHIFT) & looking_for == 0:
+        you = city.order[other]
+        if score == me.score[last] and me.best[last] >= 0 and you > city.order[me.best[last]]:
             continue
-        east = np.float32(np.int32(mine.east) - np.int32(yours.east))
-        north = np.float32(np.int32(mine.north) - np.int32(yours.north))
-        apart = east * east + north * north
-        my_reach, your_reach = np.float32(mine.reach), np.float32(yours.reach)
-        reach = min(my_reach, your_reach)
-        if apart > reach * reach:
+        if barred and why_barred(city.barred, row, you) != 0:
             continue
-        overlap = np.float32(0)
-        if (mine.flags | yours.flags) & HAS_MORE:
-            overlap = np.float32(overlap_with(city.space, city.order[other], me.wide))
-        else:
-            for at in range(INTERESTS_ON_CARD):
-                overlap += me.reading[yours.interests[at]]
-            overlap *= yours.scale
-        cosine = np.int32(0)
-        for axis in range(TASTE_DIMENSIONS):
-            cosine += np.int32(mine.taste[axis]) * np.int32(yours.taste[axis])
-        liked = interests * np.float32(similarity_of(overlap, np.float32(taste_part(cosine))))
-        beside = liked + practical * np.float32(choice_fit(slots, languages))
-        for_me, for_you = fit[yours.kind], fit_of[yours.kind]
-        if beside + min(for_me, for_you) + near_at_most <= me.score[last]:
+        needs = (mine.flags | city.cards.card[other].flags) & NEEDS_SHARED_INTEREST
+        if not share and needs and not _shares(city.space, you, me.own):
             continue
-        apart = np.sqrt(apart)
-        for_me += near_at_most * max(np.float32(0), 1 - apart / my_reach)
-        for_you += near_at_most * max(np.float32(0), 1 - apart / your_reach)
-        score = beside + min(for_me, for_you)
-        if score < me.score[last] or (
-            score == me.score[last] and me.best[last] >= 0 and city.order[other] > city.order[me.best[last]]
-        ):
-            continue
-        row, me_row = city.order[other], city.order[place]
-        if not of_similar_age(city.members, me_row, row, city.age_rule):
-            continue
-        if barred and why_barred(city.barred, me_row, row) != 0:
-            continue
-        if not share and (mine.flags | yours.flags) & NEEDS_SHARED_INTEREST:
-            if not _shares(city.space, row, me.own):
-                continue
         spot = last
         while spot > 0 and (
             me.score[spot - 1] < score
-            or (me.score[spot - 1] == score and me.best[spot - 1] >= 0 and city.order[me.best[spot - 1]] > row)
+            or (me.score[spot - 1] == score and me.best[spot - 1] >= 0 and city.order[me.best[spot - 1]] > you)
         ):
             me.score[spot], me.best[spot] = me.score[spot - 1], me.best[spot - 1]
             spot -= 1
@@ -401,11 +356,73 @@ def _compare(
 
 
 @compiled
+def _come_into_question(place: int, others: Ints, cards: Cards, looking_for: int, me: _Asking) -> int:
+    """Write those who are within reach, free at the same time, ... and new to me, into `me.kept`; how many."""
+    mine = cards.card[place]
+    east, north, reach = np.int64(mine.east), np.int64(mine.north), np.int64(mine.reach)
+    wanted = looking_for << LOOKS_FOR_SHIFT
+    count = 0
+    for other in others:
+        yours = cards.card[other]
+        both = mine.flags & yours.flags
+        apart = (np.int64(yours.east) - east) ** 2 + (np.int64(yours.north) - north) ** 2
+        shorter = min(reach, np.int64(yours.reach))
+        bit = np.uint64(1) << np.uint64(other & 63)
+        new = me.seen[other >> 6] & bit == 0
+        me.seen[other >> 6] |= bit
+        me.kept[count] = other
+        count += (
+            new
+            & (both & SLOTS_BITS != 0)
+            & (both & wanted != 0)
+            & (mine.languages & yours.languages & LANGUAGES_BITS != 0)
+            & (apart <= shorter * shorter)
+        )
+    return count
+
+
+@compiled_loosely
+def _score(place: int, kept: Ints, city: _City, rule: ScoreRule, me: _Asking) -> None:
+    """Write the total score of some, but for rounding, into `me.scored`."""
+    cards = city.cards
+    mine = cards.card[place]
+    fit, fit_of = cards.fit[mine.kind], cards.fit_of[mine.kind]
+    interests, practical = np.float32(rule.interests), np.float32(rule.practical)
+    nearness = np.float32(rule.practical * NEAR_SHARE)
+    one, zero = np.float32(1), np.float32(0)
+    # `services.matcher.interests.taste_part`, in one product and one difference.
+    taste_unit = np.float32(1 / TASTE_UNIT**2 / (1 - TASTE_FLOOR))
+    taste_floor, taste_share = np.float32(TASTE_FLOOR / (1 - TASTE_FLOOR)), np.float32(TASTE_SHARE)
+    for at in range(len(kept)):
+        other = kept[at]
+        yours = cards.card[other]
+        overlap = zero
+        for on in range(INTERESTS_ON_CARD):
+            overlap += me.reading[yours.interests[on]]
+        overlap *= yours.scale
+        if (mine.flags | yours.flags) & HAS_MORE:
+            overlap = np.float32(overlap_with(city.space, city.order[other], me.wide))
+        cosine = np.int32(0)
+        for axis in range(TASTE_DIMENSIONS):
+            cosine += np.int32(mine.taste[axis]) * np.int32(yours.taste[axis])
+        taste = min(one, max(zero, np.float32(cosine) * taste_unit - taste_floor))
+        liked = interests * (one - (one - min(one, overlap)) * (one - taste_share * taste * taste))
+        languages = mine.languages & yours.languages & LANGUAGES_BITS
+        choice = practical * np.float32(choice_fit(mine.flags & yours.flags & SLOTS_BITS, languages))
+        east = np.float32(np.int32(mine.east) - np.int32(yours.east))
+        north = np.float32(np.int32(mine.north) - np.int32(yours.north))
+        apart = np.sqrt(east * east + north * north)
+        for_me = fit[yours.kind] + nearness * max(zero, one - apart / np.float32(mine.reach))
+        for_you = fit_of[yours.kind] + nearness * max(zero, one - apart / np.float32(yours.reach))
+        me.scored[at] = liked + choice + min(for_me, for_you)
+
+
+@compiled
 def _shares(space: InterestArrays, row: int, own: NDArray[np.bool_]) -> bool:
+    shared = False
     for at in range(space.start[row], space.start[row + 1]):
-        if own[space.item[at]]:
-            return True
-    return False
+        shared |= own[space.item[at]]
+    return shared
 
 
 @compiled
@@ -420,6 +437,8 @@ def _keep_the_best(row: int, city: _City, rule: ScoreRule, me: _Asking, found: I
         you = city.order[other]
         apart = distance_km(members, row, you)
         if apart > members[row].reach or apart > members[you].reach:
+            continue
+        if members[row].languages & members[you].languages == 0:
             continue
         _, _, total = worth(members, row, you, alike(city.space, row, you, me.wide), rule)
         worth_it = np.int64(np.floor(total * WEIGHT_ONE))

@@ -26,6 +26,10 @@ KINDS = SCALE_MAX**4
 """So there are 625 kinds of people, as far as openness goes."""
 _NUMBER_MAX = np.iinfo(np.uint16).max
 
+LANGUAGES_ON_CARD = 23
+"""The most spoken ones. One bit more stands for all others: two who share it may still have none in common."""
+LANGUAGES_BITS = (1 << LANGUAGES_ON_CARD + 1) - 1
+YEAR_ZERO, YEARS_BITS = 1900, 127
 SLOTS_BITS = (1 << 21) - 1
 LOOKS_FOR_SHIFT = 21
 NEEDS_SHARED_INTEREST = 1 << 24
@@ -39,7 +43,7 @@ CARD = np.dtype(
         ("scale", "f4"),  # 1 / length of the member's interests
         ("east", "u2"), ("north", "u2"), ("reach", "u2"),  # in units of `Cards.unit_km`
         ("kind", "u2"),  # of openness
-        ("languages", "i4"),
+        ("languages", "i4"),  # and the year of birth above them
         ("flags", "i4"),  # slots, what is looked for, and the two above
     ],
     align=True,
@@ -71,7 +75,10 @@ def cards_of(snapshot: Snapshot, space: InterestSpace, rule: ScoreRule, order: I
     card["north"] = np.rint((members["north"] - south) / unit_km)
     # Rounded up, and two units more for the rounding of places: nobody within reach may be missed.
     card["reach"] = np.minimum(np.ceil(members["reach"] / unit_km) + 2, _NUMBER_MAX)
-    card["languages"] = members["languages"]
+    year = np.clip(members["birth_year"].astype(np.int32) - YEAR_ZERO, 0, YEARS_BITS)
+    rarer = (members["languages"] >> LANGUAGES_ON_CARD != 0).astype(np.int32) << LANGUAGES_ON_CARD
+    common = (members["languages"] & LANGUAGES_BITS >> 1).astype(np.int32)
+    card["languages"] = common | rarer | year << LANGUAGES_ON_CARD + 1
     card["flags"] = members["slots"] | members["looks_for"].astype(np.int32) << LOOKS_FOR_SHIFT
     card["flags"] |= np.where(members["needs_shared_interest"], NEEDS_SHARED_INTEREST, 0).astype(np.int32)
     scales = [members[name].astype(np.int64) - 1 for name in ("shares", "listens", "goes_first", "depth")]
@@ -86,6 +93,12 @@ def cards_of(snapshot: Snapshot, space: InterestSpace, rule: ScoreRule, order: I
     _write_interests(card, space.arrays, order, number, none)
     fit = (rule.openness * _fit_of_all_kinds()).astype(np.float32)
     return Cards(card, number, none, unit_km, fit, np.ascontiguousarray(fit.T))
+
+
+@compiled
+def year_on(card: Any) -> int:
+    """The year of birth on a card."""
+    return YEAR_ZERO + (card.languages >> LANGUAGES_ON_CARD + 1)  # type: ignore[no-any-return]
 
 
 @compiled

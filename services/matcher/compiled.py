@@ -42,5 +42,8 @@ def compiled(function: F) -> F:
 
 
 def compiled_loosely(function: F) -> F:
-    """The same for loops over 32-bit figures that are only looked at first: sums may be added up in any order."""
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})(function))
+    """The same for loops over 32-bit figures that are only looked at first: sums may be added up in any order.
+
+    Its figures must be finite.
+    """
+    return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath=True)(function))

@@ -230,7 +230,7 @@ def alike(space: InterestArrays, me: int, you: int, reading: NDArray[np.float64]
     """The similarity of two members, with my weights in `reading`: see `spread`."""
     cosine = 0
     for axis in range(TASTE_DIMENSIONS):
-        cosine += np.int32(space.taste[me, axis]) * np.int32(space.taste[you, axis])
+        cosine += int(space.taste[me, axis]) * int(space.taste[you, axis])
     return similarity_of(overlap_with(space, you, reading), taste_part(cosine))
 
 

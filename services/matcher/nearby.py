@@ -59,9 +59,7 @@ def index_of(grid: Grid, lists: Lists, words: int, taking: NDArray[np.bool_] | N
 
 
 @compiled
-def _sorted_by_cell(
-    cell: Ints, cells: int, lists: Lists, words: int, taking: NDArray[np.bool_]
-) -> tuple[Ints, Ints]:
+def _sorted_by_cell(cell: Ints, cells: int, lists: Lists, words: int, taking: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     # A counting sort: count, add up, put in place. `start` is one ahead while it is filled.
     start = np.zeros(words * cells + 2, np.int32)
     for row in range(len(cell)):

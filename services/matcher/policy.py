@@ -38,7 +38,7 @@ class Policy(BaseModel):
     candidates_per_member: Count = 12
     scanned_members_max: Count = 2_000
     """A member with at most so many others in reach looks at all of them; beyond it, at an index of interests."""
-    postings_read_max: Count = 2_000
+    postings_read_max: Count = 1_200
     """How many entries of that index are read for one member: finds .99 of the best among a million in
     one city, and more among fewer."""
     nearest_read_max: Count = 500

@@ -15,16 +15,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from services.matcher.compiled import compiled
 from services.matcher.interests import InterestSpace
 from services.matcher.places import meeting_places
 from services.matcher.policy import Policy
 from services.matcher.score import score_pairs
-from services.matcher.snapshot import Snapshot
+from services.matcher.snapshot import Ints, Lists, Snapshot
 from shared.community import Community
 from shared.contracts import Anchor, MeetingPlace, RoundReference, ScoreParts, Suggestion, SuggestionKind
 from shared.ids import suggestion_id
 from shared.slots import SLOTS, Slot, slots_in
 
+AnchorKind = Literal["interest", "life_topic", "none"]
 SHARED_INTERESTS_MAX = 5
 _SCORE_DIGITS = 6
 _DEPTH_APART_MAX = 1
@@ -53,7 +55,7 @@ class Match:
     """Sorted."""
     kind: SuggestionKind
     opener: int | None
-    anchor_kind: Literal["interest", "life_topic", "none"]
+    anchor_kind: AnchorKind
     anchor: str = ""
 
 
@@ -64,21 +66,17 @@ def choose_opener(snapshot: Snapshot, can_open: NDArray[np.bool_], rows: Sequenc
     return min(willing, key=lambda row: (snapshot.opener_load[row], -happiest[row], row), default=None)
 
 
-def shared_words(snapshot: Snapshot, holders: NDArray[np.int64], rows: Sequence[int]) -> list[str]:
-    """The interests that all of them have, rarest first."""
-    common = set.intersection(*(set(snapshot.interests.of(row).tolist()) for row in rows))
-    return [snapshot.interest_words[item] for item in sorted(common, key=lambda item: (holders[item], item))]
-
-
-def pair_anchor(
-    snapshot: Snapshot, holders: NDArray[np.int64], rows: Sequence[int]
-) -> tuple[Literal["interest", "life_topic", "none"], str]:
-    """What a pair shares: its rarest interest, else a life topic that both told us of, else nothing."""
-    words = shared_words(snapshot, holders, rows)
-    if words:
-        return "interest", words[0]
-    topics = set.intersection(*(set(snapshot.topics.of(row).tolist()) for row in rows))
-    return ("life_topic", snapshot.topic_words[min(topics)]) if topics else ("none", "")
+def pair_anchors(snapshot: Snapshot, holders: NDArray[np.int64], pairs: Ints) -> list[tuple[AnchorKind, str]]:
+    """What pairs share, (m, 2): their rarest interest, else a life topic that both told us of, else nothing."""
+    interest = _in_common(snapshot.interests, holders, pairs, 1)[:, 0].tolist()
+    everybody = np.zeros(len(snapshot.topic_words), np.int64)
+    topic = _in_common(snapshot.topics, everybody, pairs, 1)[:, 0].tolist()
+    return [
+        ("interest", snapshot.interest_words[word])
+        if word >= 0
+        else (("life_topic", snapshot.topic_words[theme]) if theme >= 0 else ("none", ""))
+        for word, theme in zip(interest, topic, strict=True)
+    ]
 
 
 def suggestions_of(
@@ -91,31 +89,42 @@ def suggestions_of(
     now_ms: int,
     reference: RoundReference,
 ) -> tuple[Suggestion, ...]:
-    """The records for some matches, in their order; about 60 us each."""
-    scores = _least_scores(matches, snapshot, space, policy)
-    places = meeting_places(snapshot, [match.members for match in matches])
+    """The records for some matches, in their order; about 20 us each."""
+    if not matches:
+        return ()
+    seats = _seats(matches)
+    places = meeting_places(snapshot, seats)
+    shared = _in_common(snapshot.interests, space.holders, seats, SHARED_INTERESTS_MAX).tolist()
+    scores = _least_scores(seats, snapshot, space, policy).tolist()
+    there, members = seats >= 0, snapshot.members[seats]
+    slots = np.bitwise_and.reduce(np.where(there, members["slots"], -1), axis=1).tolist()
+    depth = members["depth"].astype(np.int64)
+    alike_deep = np.where(there, depth, 0).max(axis=1) - np.where(there, depth, 9).min(axis=1) <= _DEPTH_APART_MAX
+    accepted = np.where(there, snapshot.accepted_at_ms[seats], np.iinfo(np.int64).max).min(axis=1)
+    waited = np.maximum(0, now_ms - accepted).tolist()
     weights = policy.recorded_weights
     suggestions = []
-    for match, score, place in zip(matches, scores, places, strict=True):
-        members = tuple(snapshot.ids[row] for row in match.members)
-        words = shared_words(snapshot, space.holders, match.members)[:SHARED_INTERESTS_MAX]
-        slot = liked_slot(int(np.bitwise_and.reduce(snapshot.members["slots"][list(match.members)])))
-        accepted = min(int(snapshot.accepted_at_ms[row]) for row in match.members)
+    for match, place, items, score, mask, deep, wait in zip(
+        matches, places, shared, scores, slots, alike_deep.tolist(), waited, strict=True
+    ):
+        ids = tuple([snapshot.ids[row] for row in match.members])
+        words = tuple([snapshot.interest_words[item] for item in items if item >= 0])
+        slot = liked_slot(mask)
         suggestions.append(
             Suggestion(
                 community=community.community,
-                suggestion=suggestion_id(members, snapshot.times_suggested.get(members, 0)),
+                suggestion=suggestion_id(ids, snapshot.times_suggested.get(ids, 0)),
                 kind=match.kind,
-                members=members,
+                members=ids,
                 opener=None if match.opener is None else snapshot.ids[match.opener],
                 anchor=Anchor(kind=match.anchor_kind, word=match.anchor),
-                shared_interests=tuple(words),
+                shared_interests=words,
                 place=place,
                 slot=slot,
-                score=score,
+                score=ScoreParts(interests=score[0], openness=score[1], practical=score[2], total=score[3]),
                 weights=weights,
-                reasons=tuple(_plain_words(match, snapshot, words, place, slot)),
-                waited_ms=max(0, now_ms - accepted),
+                reasons=_plain_words(match, deep, words, place, slot),
+                waited_ms=wait,
                 suggested_at_ms=now_ms,
                 round=reference,
             )
@@ -134,23 +143,55 @@ def liked_slot(mask: int) -> Slot:
     return next(slot for slot in _SLOTS_BY_LIKING if slot in free)
 
 
-def _least_scores(
-    matches: Sequence[Match], snapshot: Snapshot, space: InterestSpace, policy: Policy
-) -> list[ScoreParts]:
-    """Part by part the least that any two of a match reach."""
-    pairs = [pair for match in matches for pair in combinations(match.members, 2)]
-    if not pairs:
-        return []
-    parts = score_pairs(snapshot, space, np.array(pairs, np.int64), policy).parts
+def _seats(matches: Sequence[Match]) -> Ints:
+    """(matches, most members) rows, -1 behind the last."""
     size = np.array([len(match.members) for match in matches])
-    first = np.concatenate([[0], np.cumsum(size * (size - 1) // 2)[:-1]])
-    least = np.round(np.minimum.reduceat(parts, first, axis=0), _SCORE_DIGITS).tolist()
-    return [ScoreParts(interests=a, openness=b, practical=c, total=d) for a, b, c, d in least]
+    seats = np.full((len(matches), int(size.max())), -1, np.int32)
+    seats[np.arange(seats.shape[1]) < size[:, None]] = [row for match in matches for row in match.members]
+    return seats
 
 
-def _plain_words(match: Match, snapshot: Snapshot, words: list[str], place: MeetingPlace, slot: Slot) -> list[str]:
+@compiled
+def _in_common(lists: Lists, holders: NDArray[np.int64], seats: Ints, most: int) -> Ints:
+    """(matches, most) the words that all of a match have, rarest first and then by the alphabet, -1 behind the last."""
+    found = np.full((len(seats), most), -1, np.int32)
+    for match in range(len(seats)):
+        count = 0
+        first = seats[match, 0]
+        for word in lists.item[lists.start[first] : lists.start[first + 1]]:
+            shared = True
+            for row in seats[match, 1:]:
+                if row >= 0:
+                    place = lists.start[row]
+                    while place < lists.start[row + 1] and lists.item[place] < word:
+                        place += 1
+                    shared &= place < lists.start[row + 1] and lists.item[place] == word
+            if not shared:
+                continue
+            spot = count
+            while spot > 0 and holders[word] < holders[found[match, spot - 1]]:
+                if spot < most:
+                    found[match, spot] = found[match, spot - 1]
+                spot -= 1
+            if spot < most:
+                found[match, spot] = word
+                count = min(count + 1, most)
+    return found
+
+
+def _least_scores(seats: Ints, snapshot: Snapshot, space: InterestSpace, policy: Policy) -> NDArray[np.float64]:
+    """(matches, 4) part by part the least that any two of a match reach."""
+    least = np.ones((len(seats), 4))
+    for one, other in combinations(range(seats.shape[1]), 2):
+        both = np.flatnonzero(seats[:, other] >= 0)
+        if len(both):
+            parts = score_pairs(snapshot, space, seats[both][:, [one, other]].astype(np.int64), policy).parts
+            least[both] = np.minimum(least[both], parts)
+    return np.round(least, _SCORE_DIGITS)
+
+
+def _plain_words(match: Match, deep: bool, words: tuple[str, ...], place: MeetingPlace, slot: Slot) -> tuple[str, ...]:
     everybody = _HOW_MANY[len(match.members)]
-    members = snapshot.members[list(match.members)]
     reasons = []
     if words:
         reasons.append(f"{everybody} enjoy {_listed(words)}.")
@@ -160,13 +201,13 @@ def _plain_words(match: Match, snapshot: Snapshot, words: list[str], place: Meet
         reasons.append("They share no interest yet: they live near each other, and have waited for long.")
     if match.opener is not None:
         reasons.append("One of them is happy to go first.")
-    if int(members["depth"].max()) - int(members["depth"].min()) <= _DEPTH_APART_MAX:
+    if deep:
         reasons.append("They want a first conversation to go about equally deep.")
     reasons.append(f"Nobody travels more than {max(1, round(place.farthest_km))} km to {place.name}.")
     day, part = slot.split("-")
     reasons.append(f"{everybody} are free on {_DAYS[day]} {part}s.")
-    return reasons
+    return tuple(reasons)
 
 
-def _listed(words: list[str]) -> str:
+def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

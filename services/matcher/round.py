@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from services.matcher.candidates import compatibility
+from services.matcher.compatibility import compatibility
 from services.matcher.graph import CompatibilityGraph
 from services.matcher.grouping import Group, group, seat_those_left
 from services.matcher.interests import InterestSpace
@@ -23,7 +23,7 @@ from services.matcher.leftover import LeftOver, why_left_over
 from services.matcher.pairing import Pairing, pair
 from services.matcher.policy import Policy
 from services.matcher.postconditions import RoundInvariantError, check_suggestions
-from services.matcher.reasons import Match, choose_opener, pair_anchor, suggestions_of
+from services.matcher.reasons import Match, choose_opener, pair_anchors, suggestions_of
 from services.matcher.snapshot import Ints, Snapshot
 from shared.community import Community
 from shared.contracts import Openness, Profile, RoundReference, Suggestion, SuggestionKind
@@ -170,10 +170,8 @@ def _pair_the_rest(graph: CompatibilityGraph, groups: tuple[Group, ...], policy:
     """Pair those whom no group took."""
     taken = np.zeros(len(graph.start) - 1, np.bool_)
     taken[[row for each in groups for row in each.members]] = True
-    one, other, weight = graph.edge_arrays
-    free = ~(taken[one] | taken[other])
     return pair(
-        CompatibilityGraph.from_edges(len(taken), one[free], other[free], weight[free]),
+        graph.without(taken),
         seed=seed,
         exact_component_members_max=policy.exact_component_members_max,
         improvement_rounds_max=policy.improvement_rounds_max,
@@ -193,10 +191,12 @@ def _matches(
         )
         for each in groups
     ]
-    for one in np.flatnonzero(mate > np.arange(len(mate))).tolist():
-        rows = (one, int(mate[one]))
+    one = np.flatnonzero(mate > np.arange(len(mate))).astype(np.int32)
+    pairs = np.stack([one, mate[one]], axis=1)
+    anchors = pair_anchors(snapshot, space.holders, pairs)
+    for rows, anchor in zip(pairs.tolist(), anchors, strict=True):
         opener = choose_opener(snapshot, can_open, rows)
-        matches.append(Match(rows, SuggestionKind.PAIR, opener, *pair_anchor(snapshot, space.holders, rows)))
+        matches.append(Match(tuple(rows), SuggestionKind.PAIR, opener, *anchor))
     return tuple(sorted(matches, key=lambda match: match.members))
 
 

@@ -14,11 +14,16 @@ AGE_BAND_WIDENS_EVERY_YEARS = 10
 
 
 @compiled
-def of_similar_age(members: NDArray[Any], a: int, b: int, rule: AgeRule) -> bool:
-    older = min(members[a].birth_year, members[b].birth_year)
-    gap = max(members[a].birth_year, members[b].birth_year) - older
+def similar_age(birth_year: int, other_birth_year: int, rule: AgeRule) -> bool:
+    older = min(birth_year, other_birth_year)
+    gap = max(birth_year, other_birth_year) - older
     past = rule.year - older - 1 - AGE_BAND_WIDENS_FROM_YEARS
-    return gap <= rule.gap_years_max + max(0, past) // AGE_BAND_WIDENS_EVERY_YEARS  # type: ignore[no-any-return]
+    return gap <= rule.gap_years_max + max(0, past) // AGE_BAND_WIDENS_EVERY_YEARS
+
+
+@compiled
+def of_similar_age(members: NDArray[Any], a: int, b: int, rule: AgeRule) -> bool:
+    return similar_age(members[a].birth_year, members[b].birth_year, rule)
 
 
 @compiled

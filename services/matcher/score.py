@@ -112,7 +112,7 @@ SLOTS_ENOUGH, LANGUAGES_ENOUGH = 4, 2
 
 @compiled
 def choice_fit(slots: int, languages: int) -> float:
-    """How much there is to choose from, by masks of what two have in common: the part of `practical_for` without nearness."""
+    """How much there is to choose from, by masks of what two have in common: `practical_for` but for nearness."""
     slots_part = SLOTS_SHARE * min(SLOTS_ENOUGH, bits_in(slots)) / SLOTS_ENOUGH
     return slots_part + LANGUAGES_SHARE * min(LANGUAGES_ENOUGH, bits_in(languages)) / LANGUAGES_ENOUGH
 
@@ -122,7 +122,8 @@ def practical_for(members: NDArray[Any], me: int, you: int, apart_km: float) -> 
     """How easily I can meet you, 0..1: near by my own measure, with slots to choose from, in my language."""
     near = max(0.0, 1.0 - apart_km / members[me].reach)
     mine, yours = members[me], members[you]
-    return NEAR_SHARE * near + choice_fit(mine.slots & yours.slots, mine.languages & yours.languages)
+    choice = choice_fit(mine.slots & yours.slots, mine.languages & yours.languages)
+    return NEAR_SHARE * near + choice  # type: ignore[no-any-return]
 
 
 @compiled

@@ -28,7 +28,7 @@ LOOKS_FOR_PAIR = 1
 LOOKS_FOR_GROUP = 2
 MET = 1
 BLOCKED = 2
-LANGUAGES_MAX = 31
+LANGUAGES_MAX = 63
 PLAUSIBLE_AGE_YEARS_MAX = 120
 """Beyond it a year of birth is a slip of the keyboard, and the age unknown."""
 
@@ -37,7 +37,7 @@ MEMBER = np.dtype(
         # Kilometres from the community's centre, along axes that touch the globe there.
         ("east", "f8"), ("north", "f8"), ("up", "f8"),
         ("reach", "f8"),  # kilometres, with what waiting has added
-        ("languages", "i4"),  # a bit for each language that at least two members speak
+        ("languages", "i8"),  # a bit for each language that at least two members speak
         ("slots", "i4"),  # shared.slots masks
         ("waited_rounds", "i4"),
         ("birth_year", "i2"),
@@ -248,14 +248,14 @@ def _records(
     return members
 
 
-def _language_masks(spoken: Sequence[tuple[str, ...]]) -> Ints:
-    # What nobody else speaks can be in common with nobody. Of the rest the 31 most spoken have
+def _language_masks(spoken: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+    # What nobody else speaks can be in common with nobody. Of the rest the 63 most spoken have
     # a bit; a rarer one can thus only be missed as something in common, never be made up.
     count = Counter(chain.from_iterable(set(languages) for languages in spoken))
     common = sorted((language for language in count if count[language] > 1), key=lambda name: (-count[name], name))
     bit = {language: 1 << place for place, language in enumerate(common[:LANGUAGES_MAX])}
     masks = {languages: sum(bit.get(language, 0) for language in set(languages)) for languages in set(spoken)}
-    return np.array([masks[languages] for languages in spoken], np.int32)
+    return np.array([masks[languages] for languages in spoken], np.int64)
 
 
 def _word_lists(words_of: Sequence[tuple[str, ...]]) -> tuple[Lists, tuple[str, ...]]:

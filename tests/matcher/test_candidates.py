@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from matcher_people import communities, crowd, person, seen
 
-from services.matcher.candidates import best_candidates, compatibility
+from services.matcher.candidates import best_candidates
+from services.matcher.compatibility import compatibility
 from services.matcher.interests import InterestSpace
 from services.matcher.policy import WEIGHT_ONE, Policy
 from services.matcher.score import bits_in, score_pairs

@@ -4,7 +4,7 @@ import networkx as nx
 import numpy as np
 from matcher_people import LONDON, crowd, person, seen
 
-from services.matcher.candidates import compatibility
+from services.matcher.compatibility import compatibility
 from services.matcher.graph import CompatibilityGraph
 from services.matcher.grouping import Group, group, seat_those_left
 from services.matcher.interests import InterestSpace
