@@ -47,6 +47,8 @@ class Relaxation(BaseModel):
     """By how much the member's own travel distance then grows."""
     interests_after_rounds: Annotated[int, Field(ge=1)] = 6
     """From then on a suggestion need not share an interest."""
+    size_after_rounds: Annotated[int, Field(ge=1)] = 9
+    """From then on a group may be of any size that is allowed, and not only of the one that is wanted."""
 
 
 class Meetings(BaseModel):

@@ -90,7 +90,8 @@ class InterestSpace:
         items = [number.setdefault(word, len(number)) for words in lists for word in words]
         rows = np.repeat(np.arange(len(lists)), [len(words) for words in lists])
         vocabulary = max(1, len(number))
-        key = np.unique(rows.astype(np.int64) * vocabulary + np.array(items, np.int64))
+        key = np.sort(rows.astype(np.int64) * vocabulary + np.array(items, np.int64))
+        key = key[np.diff(key, prepend=-1) > 0]
         row, item = np.divmod(key, vocabulary)
         return cls.of(Lists(starts(row, len(lists)), item.astype(np.int32)), len(number))
 

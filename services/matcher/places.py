@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from services.matcher.compiled import compiled
-from services.matcher.snapshot import Ints, Snapshot, globe_km
+from services.matcher.snapshot import Ints, Snapshot
 from shared.contracts import MeetingPlace
 
 _KM_DIGITS = 2
@@ -29,10 +29,12 @@ def meeting_places(snapshot: Snapshot, seats: Ints) -> list[MeetingPlace]:
     members = snapshot.members
     homes = np.stack([members["east"], members["north"], members["up"]], axis=1)
     # Every neighbourhood once: the first of its members stands for it.
-    names = np.array(snapshot.places)
-    _, of_name = np.unique(names, return_inverse=True)
-    spots, stands_for = np.unique(np.column_stack([of_name, snapshot.degrees]), axis=0, return_index=True)
-    where = globe_km(spots[:, 1:], (snapshot.community.latitude, snapshot.community.longitude))
+    first_at: dict[tuple[str, float, float], int] = {}
+    for row, (name, (latitude, longitude)) in enumerate(zip(snapshot.places, snapshot.degrees.tolist(), strict=True)):
+        first_at.setdefault((name, latitude, longitude), row)
+    known = sorted(first_at)
+    stands_for = np.array([first_at[spot] for spot in known])
+    where = homes[stands_for]
     nearest = cKDTree(where).query(_middles(homes, seats))[1]
     host, farthest = _hosts(homes, members["reach"].copy(), seats, where[nearest])
     rows = np.where(host < 0, stands_for[nearest], host)

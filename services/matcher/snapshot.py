@@ -44,10 +44,11 @@ MEMBER = np.dtype(
         ("shares", "i1"), ("listens", "i1"), ("goes_first", "i1"), ("depth", "i1"),
         ("looks_for", "u1"),  # LOOKS_FOR_... bits; 0 for who may not be matched at all
         ("needs_shared_interest", "?"),
+        ("takes_any_size", "?"),  # of group that is allowed
     ],
     align=True,
 )  # fmt: skip
-"""One record a member, 56 bytes: comparing two members touches one cache line of each."""
+"""One record a member, 64 bytes: comparing two members touches a line or two of the cache for each."""
 
 Ints = NDArray[np.int32]
 
@@ -233,6 +234,7 @@ def _records(
     factor = np.where(waited >= easier.distance_after_rounds, easier.distance_factor, 1.0)
     members["reach"] = np.array([p.travel_km for p in people], np.float64) * factor
     members["needs_shared_interest"] = waited < easier.interests_after_rounds
+    members["takes_any_size"] = waited >= easier.size_after_rounds
     members["waited_rounds"] = np.minimum(waited, np.iinfo(np.int32).max)
     members["birth_year"] = np.clip([p.birth_year for p in people], 0, 9999)
     members["languages"] = _language_masks([p.languages for p in people])
@@ -264,7 +266,8 @@ def _word_lists(words_of: Sequence[tuple[str, ...]]) -> tuple[Lists, tuple[str, 
     number = {word: place for place, word in enumerate(words)}
     length = np.array([len(row) for row in words_of], np.int64)
     item = np.fromiter(map(number.__getitem__, chain.from_iterable(words_of)), np.int64, int(length.sum()))
-    key = np.unique(np.repeat(np.arange(len(words_of)), length) * max(1, len(words)) + item)
+    key = np.sort(np.repeat(np.arange(len(words_of)), length) * max(1, len(words)) + item)
+    key = key[np.diff(key, prepend=-1) > 0]
     row, item = np.divmod(key, max(1, len(words)))
     return Lists(starts(row, len(words_of)), item.astype(np.int32)), words
 
