@@ -79,6 +79,12 @@ def pair_anchors(snapshot: Snapshot, holders: NDArray[np.int64], pairs: Ints) ->
     ]
 
 
+def shared_words(snapshot: Snapshot, holders: NDArray[np.int64], rows: Sequence[int]) -> list[str]:
+    """The interests that all of some rows have, rarest first, at most `SHARED_INTERESTS_MAX`."""
+    items = _in_common(snapshot.interests, holders, np.array([rows], np.int32), SHARED_INTERESTS_MAX)[0].tolist()
+    return [snapshot.interest_words[item] for item in items if item >= 0]
+
+
 def suggestions_of(
     matches: Sequence[Match],
     snapshot: Snapshot,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from services.matcher.interests import InterestSpace
 from services.matcher.policy import Policy
-from services.matcher.reasons import SHARED_INTERESTS_MAX, shared_words
+from services.matcher.reasons import shared_words
 from services.matcher.rules import may_meet
 from services.matcher.score import score_pairs
 from services.matcher.snapshot import LOOKS_FOR_GROUP, Snapshot, globe_km
@@ -134,7 +134,7 @@ def _suggestion(
     together = (*rows, newcomer)
     interests, openness, practical, total = (round(float(part), _SCORE_DIGITS) for part in parts)
     farthest = round(float(_way_km(group, snapshot)[list(together)].max()), _KM_DIGITS)
-    words = tuple(shared_words(snapshot, space.holders, together)[:SHARED_INTERESTS_MAX])
+    words = tuple(shared_words(snapshot, space.holders, together))
     return Suggestion(
         community=suggestion.community,
         suggestion=seat_id(group.introduction, member),
