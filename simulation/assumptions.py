@@ -1,4 +1,4 @@
-"""Reads `assumptions.yaml`: a value and a sentence for each assumption, checked, with errors that say what would be right."""
+"""Reads `assumptions.yaml`: a value and a sentence for each assumption, with errors that say what would be right."""
 
 from __future__ import annotations
 
@@ -183,6 +183,5 @@ def _say_what_is_missing(values: dict[str, dict[str, Any]], sentences: dict[str,
     for section, names in values.items():
         for name in names:
             if "assum" not in sentences.get(f"{section}.{name}", ""):
-                raise AssumptionsError(
-                    f"{ASSUMPTIONS_FILE.name}: {section}.{name}: needs a sentence `assumed` that says that it is an assumption"
-                )
+                wanted = "needs a sentence `assumed` that says that it is an assumption"
+                raise AssumptionsError(f"{ASSUMPTIONS_FILE.name}: {section}.{name}: {wanted}")

@@ -113,7 +113,11 @@ class Behaviour:
         chance = self.draws.uniform("no", introduction, person.member)
         if chance < assumed.no_instead_of_silence:
             return Answer.NO
-        return Answer.PAUSE if chance < assumed.no_instead_of_silence + assumed.pause_instead_of_silence else Answer.SILENCE
+        return (
+            Answer.PAUSE
+            if chance < assumed.no_instead_of_silence + assumed.pause_instead_of_silence
+            else Answer.SILENCE
+        )
 
     def thinks_again(self, person: Person, introduction: str, score: float, now_ms: int) -> Answer:
         """Of who has not answered, once the reminder has been read."""
@@ -164,7 +168,9 @@ class Behaviour:
     def offers_to_open(self, person: Person, introduction: str) -> bool:
         return self.draws.says(self.assumed.meeting.offers_to_open, "opens", introduction, person.member)
 
-    def blocks(self, person: Person, others: Sequence[str], introduction: str, occasion: int) -> tuple[str, bool] | None:
+    def blocks(
+        self, person: Person, others: Sequence[str], introduction: str, occasion: int
+    ) -> tuple[str, bool] | None:
         """Whom they never want to see again after a meeting, and whether they report them; mostly nobody."""
         where = (introduction, occasion, person.member)
         if not others or not self.draws.says(self.assumed.meeting.blocks, "blocks", *where):
@@ -185,7 +191,7 @@ class Behaviour:
         at_the_start = round(members * self.assumed.joining.there_at_the_start)
         if number < at_the_start:
             return began_at_ms + round(self.draws.uniform("joins", number) * HOUR_MS)
-        return began_at_ms + round((HOUR_MS + self.draws.uniform("joins", number) * (days * DAY_MS - HOUR_MS)))
+        return began_at_ms + round(HOUR_MS + self.draws.uniform("joins", number) * (days * DAY_MS - HOUR_MS))
 
 
 def _chance(base: float, *odds: tuple[float, float], log_odds: float = 0.0) -> float:

@@ -20,6 +20,8 @@ from simulation.world import World
 
 _MONTH_MS = 30 * DAY_MS
 _WEEK_MS = 7 * DAY_MS
+_THINKS_IT_OVER_MS = 3 * HOUR_MS
+"""How long after a meeting somebody blocks somebody."""
 _PURPOSE_OF = {Answer.YES: LinkPurpose.YES, Answer.NO: LinkPurpose.NO, Answer.PAUSE: LinkPurpose.PAUSE}
 _ABOUT_A_DATE = frozenset({EmailKind.INTRODUCTION, EmailKind.NEW_DATE, EmailKind.AGAIN})
 _DISAPPOINTS = frozenset({EmailKind.CLOSING, EmailKind.PARTING})
@@ -61,7 +63,7 @@ class Inhabitants:
         self._world = world
         self._behaviour = behaviour
         self._on_gone = on_gone
-        self._plans: list[tuple[int, int, Callable[[], None]]] = []
+        self._plans: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._planned = 0
         self._met: dict[tuple[str, int], Gathering] = {}
         self._dates: set[tuple[str, int]] = set()
@@ -69,7 +71,7 @@ class Inhabitants:
         temper = Temper(opener=behaviour.assumed.joining.share_of_openers)
         for number, event in enumerate(synthesize(members, seed, temper=temper)):
             at_ms = behaviour.joins_at_ms(number, members, world.now_ms, days)
-            self._plan(at_ms, lambda event=event: self._join(event))
+            self._plan(at_ms, self._join, event)
         world.on_sent = self._receive
 
     @property
@@ -80,11 +82,12 @@ class Inhabitants:
     def happen(self) -> None:
         """Whatever is due by now, in the order of its time."""
         while self._plans and self._plans[0][0] <= self._world.now_ms:
-            heapq.heappop(self._plans)[2]()
+            _, _, act, what = heapq.heappop(self._plans)
+            act(*what)
 
-    def _plan(self, at_ms: int, act: Callable[[], None]) -> None:
+    def _plan(self, at_ms: int, act: Callable[..., None], *what: Any) -> None:
         self._planned += 1
-        heapq.heappush(self._plans, (at_ms, self._planned, act))
+        heapq.heappush(self._plans, (at_ms, self._planned, act, what))
 
     # Coming and going
 
@@ -105,6 +108,8 @@ class Inhabitants:
 
     def _plan_month(self, person: Person, month: int) -> None:
         """What may happen to anybody in a month, whatever they are invited to."""
+        if person.gone:
+            return
         joining, draws = self._behaviour.assumed.joining, self._behaviour.draws
         starts_ms = person.joined_at_ms + month * _MONTH_MS
         for share, act in (
@@ -115,8 +120,8 @@ class Inhabitants:
         ):
             if draws.says(share, act.__name__, person.member, month):
                 at_ms = starts_ms + round(draws.uniform("when", act.__name__, person.member, month) * _MONTH_MS)
-                self._plan(at_ms, lambda act=act: act(person))
-        self._plan(starts_ms + _MONTH_MS, lambda: None if person.gone else self._plan_month(person, month + 1))
+                self._plan(at_ms, act, person)
+        self._plan(starts_ms + _MONTH_MS, self._plan_month, person, month + 1)
 
     def _goes(self, person: Person) -> None:
         person.gone = True
@@ -126,7 +131,12 @@ class Inhabitants:
         if not person.gone:
             self._goes(person)
             of = self._signed_up[person.member]
-            event = {**of, "id": f"{of['id']}-left", "type": EventType.LEFT, "data": {"community": self._world.community.community}}
+            event = {
+                **of,
+                "id": f"{of['id']}-left",
+                "type": EventType.LEFT,
+                "data": {"community": self._world.community.community},
+            }
             self._world.hand_in(event)
 
     def _unsubscribe(self, person: Person) -> None:
@@ -158,7 +168,7 @@ class Inhabitants:
             self._plan_standing_date(introduction, 0)
         at_ms = self._behaviour.reads_at_ms(email.email, self._world.now_ms, self._world.community.time_zone)
         if at_ms is not None:
-            self._plan(at_ms, lambda: self._read(email, introduction))
+            self._plan(at_ms, self._read, email, introduction)
 
     def _read(self, email: Email, introduction: Introduction) -> None:
         person = self.people[email.member]
@@ -220,7 +230,7 @@ class Inhabitants:
         date = (introduction.introduction, meeting.occasion)
         if date not in self._dates:
             self._dates.add(date)
-            self._plan(meeting.starts_at_ms, lambda: self._meet(*date))
+            self._plan(meeting.starts_at_ms, self._meet, *date)
 
     def _meet(self, item: str, occasion: int) -> None:
         now = self._world.notifier.introduction(item)
@@ -252,7 +262,7 @@ class Inhabitants:
             self._dates.add(name)
             every_ms = self._world.community.meetings.standing_every_weeks * _WEEK_MS
             at_ms = meeting.starts_at_ms + date * every_ms
-            self._plan(at_ms, lambda: self._meet_as_ever(introduction, date))
+            self._plan(at_ms, self._meet_as_ever, introduction, date)
 
     def _meet_as_ever(self, introduction: Introduction, date: int) -> None:
         """One of a standing group's dates; nobody is asked about it, but some find that it was their last one."""
@@ -277,8 +287,7 @@ class Inhabitants:
             others = [other.member for other in came if other is not person]
             blocked = self._behaviour.blocks(person, others, item, occasion)
             if blocked is not None:
-                at_ms = self._world.now_ms + 3 * HOUR_MS
-                self._plan(at_ms, lambda person=person, blocked=blocked: self._block(person, item, *blocked))
+                self._plan(self._world.now_ms + _THINKS_IT_OVER_MS, self._block, person, item, *blocked)
 
     def _block(self, person: Person, item: str, about: str, reports: bool) -> None:
         if not person.gone:

@@ -75,6 +75,7 @@ def simulate(
                 world.settle()
         if world.now_ms >= day_at_ms:
             day_at_ms += _PROGRESS_MS
+            tally.day_is_over()
             promises.check_folds()
             on_day((world.now_ms - BEGINS_AT_MS) // DAY_MS)
     world.now_ms = ends_at_ms

@@ -1,4 +1,4 @@
-"""What happened, as it is told: by suggestion, by member, by free seat. Counts nothing yet; `simulation.report` does."""
+"""What happened: by suggestion, by member, by free seat. Counts nothing yet; `simulation.report` does."""
 
 from __future__ import annotations
 
@@ -84,6 +84,8 @@ class Tally:
         self.free_in_rounds = 0
         self.standing_now: dict[str, tuple[str, ...]] = {}
         """Standing groups and pairs, and who is in them."""
+        self.standing_by_day: list[tuple[int, int, int]] = []
+        """At the end of each day: standing pairs, standing groups, and free seats in these."""
         self._seat_of: dict[str, Seat] = {}
         self._yes: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -129,6 +131,10 @@ class Tally:
         if round_ is not None:
             for member, reason in round_.left_over.items():
                 self.lives[member].why_not = reason
+
+    def day_is_over(self) -> None:
+        pairs = sum(self.cases[item].kind is SuggestionKind.PAIR for item in self.standing_now)
+        self.standing_by_day.append((pairs, len(self.standing_now) - pairs, len(self._seat_of)))
 
     def goes(self, member: str, now_ms: int) -> None:
         """Somebody left, unsubscribed, or was erased."""

@@ -50,7 +50,7 @@ from shared.ids import round_id
 _DAY_MS = 24 * 3600 * 1000
 _TRANSITIONS_MAX = 500
 _EMAILS_MAX = 1000
-_ONES_NEEDED = 2
+_ROUND_MEMBERS_MIN = 2
 _LINK_DAYS = 400
 """Expiry is the pages' business; nobody here follows an old link."""
 
@@ -164,8 +164,9 @@ class World:
             opener_window_ms=self.settings.opener_window_days * _DAY_MS,
             reports_until_held_back=self.community.reports_until_held_back,
         )
-        round_, suggestions = None, ()
-        if len(seen.profiles) >= (1 if seen.seats else _ONES_NEEDED):
+        round_: Round | None = None
+        suggestions: tuple[Suggestion, ...] = ()
+        if len(seen.profiles) >= (1 if seen.seats else _ROUND_MEMBERS_MIN):
             round_, suggestions = self._propose(seen)
         for watcher in self.watchers:
             watcher.round(seen, round_, suggestions, self.now_ms)
