@@ -237,3 +237,39 @@ def test_the_order_of_topics_does_not_matter(seed: int) -> None:
     assert found.blocked == [("m_d", "m_e")]
     assert [seat.group.present for seat in found.seats] == [GROUP]
     assert next(p.looking_for for p in found.profiles if p.member == "m_d") == ("group",)
+
+
+def test_who_has_left_waits_on_whatever_the_others_make_of_it() -> None:
+    """The group becomes a standing one without them, and ends: they have waited all the time."""
+    state = tell(MatcherState(), *(person(member) for member in (*GROUP, "m_gone")))
+    left = {"left": ("m_gone",), "introduced_at_ms": NOW_MS + 10, "settles_at_ms": None}
+    waits: list[int] = []
+    for later in (
+        standing(state=IntroductionState.INTRODUCED, revision=1, **left),
+        standing(standing_since_ms=NOW_MS + 50, revision=2, **left),
+        standing(
+            state=IntroductionState.CLOSED, standing_since_ms=NOW_MS + 50, closed_at_ms=NOW_MS + 90,
+            closing_reason=ClosingReason.SETTLED, revision=3, **left,
+        ),
+    ):  # fmt: skip
+        tell(state, later)
+        waits.append(seen(state, now_ms=NOW_MS + 100).waiting_since_ms["m_gone"])
+    assert waits == [NOW_MS + 10] * 3
+    assert seen(state, now_ms=NOW_MS + 100).waiting_since_ms["m_a"] == NOW_MS + 90
+
+
+def test_who_said_no_waits_on_while_the_others_have_time_to_answer() -> None:
+    state = tell(MatcherState(), *(person(member) for member in GROUP))
+    of = suggested(*GROUP)
+    facts = {
+        "community": "london", "introduction": of.suggestion, "suggestion": of, "said_no": ("m_a",),
+        "proposed_at_ms": NOW_MS + 10, "answer_by_ms": NOW_MS + 60,
+    }  # fmt: skip
+    tell(state, Introduction.model_validate({**facts, "state": IntroductionState.PROPOSED}))
+    assert seen(state, now_ms=NOW_MS + 100).waiting_since_ms == {"m_a": NOW_MS + 10}
+    closed = {**facts, "state": IntroductionState.CLOSED, "closing_reason": ClosingReason.DECLINED}
+    tell(state, Introduction.model_validate({**closed, "closed_at_ms": NOW_MS + 60, "said_yes": ("m_b",)}))
+    waits = seen(state, now_ms=NOW_MS + 100).waiting_since_ms
+    assert waits["m_a"] == NOW_MS + 10
+    assert waits["m_b"] < NOW_MS + 10, "who said yes keeps all of the time that they waited"
+    assert waits["m_c"] == NOW_MS + 60, "who said nothing kept the others waiting"
