@@ -39,9 +39,10 @@ PROMISES = {
     "kept-apart": "Nobody is suggested to somebody when either has blocked or reported the other.",
     "nobody-is-written-to-after-goodbye": "No email goes to who has left, unsubscribed or been erased.",
     "no-invitation-in-a-pause": "No invitation goes to who is on a pause.",
-    "seats-are-offered": "A free seat is offered in the first round in which somebody fits.",
+    "seats-are-offered": "A free seat is offered in the first round in which somebody fits who is in no such group.",
     "nothing-lies-about": "No introduction stands still after its time has come.",
     "free-is-free": "Whom nothing keeps is free for the matcher, and nobody else is.",
+    "waits-count": "Nobody's wait starts anew while nothing keeps them, and they have no group.",
     "names-after-yes": "Nobody reads the others' names unless they said yes.",
 }
 _INVITES = frozenset({EmailKind.INVITATION, EmailKind.REMINDER, EmailKind.SEAT})
@@ -76,6 +77,8 @@ class Promises:
         self._apart: defaultdict[str, set[str]] = defaultdict(set)
         self._gone: set[str] = set()
         self._paused_until_ms: dict[str, int] = {}
+        self._waits_since_ms: dict[str, int] = {}
+        """By member whom nothing has kept since: since when they wait, as the last round had it."""
         self._openings: defaultdict[str, deque[int]] = defaultdict(deque)
 
     def record(self, topic: str, key: str, record: Record | None, now_ms: int) -> None:
@@ -106,9 +109,16 @@ class Promises:
             self._check(consents, "names-after-yes", now_ms, f"{email.kind} to {email.member}")
 
     def round(self, seen: RoundInput, round_: Round | None, suggestions: tuple[Suggestion, ...], now_ms: int) -> None:
-        """Every free seat that nobody was suggested for: is there really nobody?"""
+        """Every free seat that nobody was suggested for: is there really nobody? And every wait: does it count?"""
+        for member, since_ms in seen.waiting_since_ms.items():
+            before_ms = self._waits_since_ms.get(member, since_ms)
+            what = f"{member} waits {(since_ms - before_ms) / 3_600_000:.0f} hours less than before"
+            self._check(since_ms <= before_ms, "waits-count", now_ms, what)
+            self._waits_since_ms[member] = since_ms
         offered = {suggestion.joins for suggestion in suggestions}
         taken = {suggestion.newcomer for suggestion in suggestions if suggestion.newcomer is not None}
+        # Who is in a group that looks for somebody itself is not offered another group's seat, as things are.
+        taken |= {profile.member for seat in seen.seats for profile in seat.profiles}
         for seat in seen.seats:
             if seat.group.introduction in offered:
                 continue
@@ -164,6 +174,7 @@ class Promises:
             kept = self._kept_by.get(member)
             self._check(not kept, "one-at-a-time", now_ms, f"{item}: {member} is kept by {sorted(kept or ())}")
             self._kept_by[member].add(item)
+            self._waits_since_ms.pop(member, None)
         self._acquaint(members)
         self._opener(suggestion, now_ms)
 
@@ -200,9 +211,12 @@ class Promises:
             kept = self._kept_by[member]
             if introduction.engages(member):
                 kept.add(item)
+                self._waits_since_ms.pop(member, None)
                 self._check(len(kept) == 1, "one-at-a-time", now_ms, f"{member} is kept by {sorted(kept)}")
             else:
                 kept.discard(item)
+            if member in introduction.present:
+                self._waits_since_ms.pop(member, None)  # Who had a group until now begins anew when it ends.
 
     def _acquaint(self, members: Collection[str]) -> None:
         for member in members:

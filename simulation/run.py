@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from demo.london import SOURCE
@@ -12,7 +12,7 @@ from simulation.behaviour import DAY_MS, HOUR_MS, Behaviour, Draws
 from simulation.inhabitants import Inhabitants
 from simulation.promises import Promises
 from simulation.tally import Tally
-from simulation.world import World
+from simulation.world import Watcher, World
 
 BEGINS_AT_MS = 1_798_761_600_000
 """Friday, 1 January 2027, 00:00 UTC."""
@@ -44,14 +44,15 @@ def simulate(
     days: int,
     seed: int,
     on_day: Callable[[int], None] = lambda day: None,
+    watchers: Sequence[Watcher] = (),
 ) -> Year:
     """Live through `days` days with `members` members. Deterministic.
 
-    `on_day` is told of each day that is over. Takes about a minute for a year of 2,000.
+    `on_day` is told of each day that is over, `watchers` of everything. Takes about a minute for a year of 2,000.
     """
     world = World(community, partner=SOURCE, seed=seed, now_ms=BEGINS_AT_MS)
     tally, promises = Tally(), Promises(world)
-    world.watchers += [tally, promises]
+    world.watchers += [tally, promises, *watchers]
     inhabitants = Inhabitants(
         world, Behaviour(assumptions, Draws(seed)), members=members, days=days, seed=seed, on_gone=tally.goes
     )
