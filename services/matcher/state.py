@@ -320,11 +320,11 @@ class MatcherState:
                 or introduction.introduced_at_ms
                 or introduction.proposed_at_ms
             )
-            # Who has been out of it since waits on: what the others make of it later is nothing to do with them.
-            if member in introduction.left and introduction.introduced_at_ms is not None:
-                at_ms = introduction.introduced_at_ms
-            elif member in introduction.said_no:
+            # Who is out of it waits on: what the others make of it later has nothing to do with them.
+            if member in introduction.said_no:
                 at_ms = introduction.proposed_at_ms
+            elif introduction.introduced_at_ms is not None and member not in introduction.present:
+                at_ms = introduction.introduced_at_ms
             state.waits_anew_ms[member] = max(at_ms, state.waits_anew_ms.get(member, 0))
 
     def _settle_freedom(self, state: CommunityState, member: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matcher_people import LONDON, NOW_MS, REFERENCE, person
@@ -239,17 +240,27 @@ def test_the_order_of_topics_does_not_matter(seed: int) -> None:
     assert next(p.looking_for for p in found.profiles if p.member == "m_d") == ("group",)
 
 
-def test_who_has_left_waits_on_whatever_the_others_make_of_it() -> None:
-    """The group becomes a standing one without them, and ends: they have waited all the time."""
+@pytest.mark.parametrize("introduced", [(*GROUP, "m_gone"), GROUP], ids=["left", "never-answered"])
+def test_who_is_out_of_it_waits_on_whatever_the_others_make_of_it(introduced: tuple[str, ...]) -> None:
+    """The group becomes a standing one without them, and ends: they have waited all the time.
+
+    So has who never answered, and whom the quorum went ahead without.
+    """
     state = tell(MatcherState(), *(person(member) for member in (*GROUP, "m_gone")))
-    left = {"left": ("m_gone",), "introduced_at_ms": NOW_MS + 10, "settles_at_ms": None}
+    left = ("m_gone",) if "m_gone" in introduced else ()
+    out: dict[str, Any] = {
+        "introduced": introduced,
+        "left": left,
+        "introduced_at_ms": NOW_MS + 10,
+        "settles_at_ms": None,
+    }
     waits: list[int] = []
     for later in (
-        standing(state=IntroductionState.INTRODUCED, revision=1, **left),
-        standing(standing_since_ms=NOW_MS + 50, revision=2, **left),
+        standing(state=IntroductionState.INTRODUCED, revision=1, **out),
+        standing(standing_since_ms=NOW_MS + 50, revision=2, **out),
         standing(
             state=IntroductionState.CLOSED, standing_since_ms=NOW_MS + 50, closed_at_ms=NOW_MS + 90,
-            closing_reason=ClosingReason.SETTLED, revision=3, **left,
+            closing_reason=ClosingReason.SETTLED, revision=3, **out,
         ),
     ):  # fmt: skip
         tell(state, later)
