@@ -66,9 +66,9 @@ def eager() -> Assumptions:
 
 
 @pytest.fixture(scope="module")
-def lived() -> Iterator[tuple[Year, Recorder]]:
+def lived() -> tuple[Year, Recorder]:
     recorder = Recorder()
-    yield simulate(LONDON, eager(), members=MEMBERS, days=DAYS, seed=3, watchers=[recorder]), recorder
+    return simulate(LONDON, eager(), members=MEMBERS, days=DAYS, seed=3, watchers=[recorder]), recorder
 
 
 @pytest.fixture(scope="module")
