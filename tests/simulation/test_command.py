@@ -42,13 +42,6 @@ def test_the_same_seed_gives_the_same_numbers_in_whatever_process(tmp_path: Path
     assert run(*small, hash_seed=2).stdout == first.stdout
 
 
-def test_tables_say_first_that_they_are_no_evidence() -> None:
-    shown = run("--members", "40", "--days", "10")
-    assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.index("no evidence") < shown.stdout.index("suggested")
-    assert "Every promise was kept" in shown.stdout
-
-
 @pytest.mark.parametrize(
     ("text", "says"), [("answering: {says_yes: 2}", "answering.says_yes"), ("[", "not valid YAML")]
 )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from io import StringIO
 from random import Random
 from typing import Any
 
 import orjson
 import pytest
+from rich.console import Console
 
 from services.matcher.round import Round
 from services.matcher.state import READS, MatcherState, RoundInput
@@ -26,6 +28,7 @@ from simulation.behaviour import DAY_MS
 from simulation.command import COMMUNITIES
 from simulation.report import CAVEAT, FARTHEST, STAGES, report_of
 from simulation.run import Year, simulate
+from simulation.table import show
 
 MEMBERS, DAYS = 300, 75
 LONDON = load_communities(COMMUNITIES)["london"]
@@ -117,6 +120,16 @@ def test_the_figures_fit_together(lived: tuple[Year, Recorder], report: dict[str
     assert sum(report["emails"].values()) == sum(year.tally.emails.values())
     assert report["caveat"] == CAVEAT
     assert json.loads(orjson.dumps(report))["assumptions"]["answering"]["says_yes"] == 0.85
+
+
+def test_the_tables_begin_with_what_they_are_not(report: dict[str, Any]) -> None:
+    console = Console(file=StringIO(), width=200)
+    show(report, console)
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    assert shown.index("no evidence") < shown.index("What became of suggested pairs")
+    assert f"{report['funnel']['pairs']['total']['suggested']:,}" in shown
+    assert "Every promise was kept" in shown
 
 
 @pytest.mark.parametrize("compacted", [False, True], ids=["all-records", "compacted"])
