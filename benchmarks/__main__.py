@@ -14,7 +14,9 @@ from benchmarks.figures import Findings
 from benchmarks.report import as_json, keep, machine, show
 
 _WIDTH_IN_A_FILE = 140
-NAMES = ("intake", "topic", "restart", "latency", "interests")
+NAMES = (
+    "intake", "topic", "restart", "latency", "interests", "candidates", "pairing", "round", "waiting",
+)  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:

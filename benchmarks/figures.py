@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -34,7 +34,7 @@ def spread(values: Sequence[float]) -> Spread:
     """Some values as a `Spread`; raises `ValueError` if there is none."""
     if not values:
         raise ValueError("nothing was measured")
-    return Spread(tuple(values))
+    return Spread(tuple(float(value) for value in values))
 
 
 def ratio(ours: Spread, beside: Spread) -> Spread:
@@ -57,6 +57,9 @@ class Figure:
     """The bare side, measured in the same rounds."""
     needed: float | None = None
     """The least that the median ratio must be; `None` where nothing is asked."""
+    at_least: float | None = None
+    at_most: float | None = None
+    """What our median must be, by itself; `None` where nothing is asked."""
 
     @property
     def share(self) -> Spread | None:
@@ -65,16 +68,27 @@ class Figure:
     @property
     def is_met(self) -> bool | None:
         """Whether it is what is needed; `None` where nothing is asked."""
-        if self.needed is None or self.share is None:
-            return None
-        return self.share.median >= self.needed
+        asked = []
+        if self.needed is not None and self.share is not None:
+            asked.append(self.share.median >= self.needed)
+        if self.at_least is not None:
+            asked.append(self.ours.median >= self.at_least)
+        if self.at_most is not None:
+            asked.append(self.ours.median <= self.at_most)
+        return all(asked) if asked else None
 
     def to_json(self) -> dict[str, Any]:
         body: dict[str, Any] = {"name": self.name, "unit": self.unit, "ours": self.ours.to_json()}
         if self.beside is not None and self.share is not None:
             body |= {"beside": self.beside.to_json(), "share": self.share.to_json()}
         if self.needed is not None:
-            body |= {"needed": self.needed, "met": self.is_met}
+            body["needed"] = self.needed
+        if self.at_least is not None:
+            body["at_least"] = self.at_least
+        if self.at_most is not None:
+            body["at_most"] = self.at_most
+        if self.is_met is not None:
+            body["met"] = self.is_met
         return body
 
 
@@ -86,6 +100,8 @@ class Findings:
     what: str
     figures: tuple[Figure, ...]
     notes: tuple[str, ...] = ()
+    series: Mapping[str, Any] = field(default_factory=dict)
+    """What a plot is drawn from: see `benchmarks.plots`."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -93,6 +109,7 @@ class Findings:
             "what": self.what,
             "figures": [figure.to_json() for figure in self.figures],
             "notes": list(self.notes),
+            "series": dict(self.series),
         }
 
 

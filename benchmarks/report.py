@@ -51,13 +51,18 @@ def show(findings: Findings, console: Console) -> None:
     """The table of one benchmark."""
     table = Table(title=f"[bold]{findings.benchmark}[/bold]: {findings.what}", title_justify="left", expand=False)
     compared = any(figure.beside is not None for figure in findings.figures)
-    for heading in ("figure", "ours", "bare", "ours / bare", "needed") if compared else ("figure", "measured"):
+    asked = any(figure.is_met is not None for figure in findings.figures)
+    headings = ["figure", "ours" if compared else "measured"]
+    headings += ["beside", "ours / beside"] if compared else []
+    headings += ["needed"] if asked else []
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "figure" else "right")
     for figure in findings.figures:
         row = [f"{figure.name} [dim]({figure.unit})[/dim]", _spread(figure.ours)]
         if compared:
-            needed = "" if figure.needed is None else f"{figure.needed:.0%}"
-            row += [_spread(figure.beside), _share(figure), needed]
+            row += [_spread(figure.beside), _share(figure)]
+        if asked:
+            row.append(_needed(figure))
         table.add_row(*row)
     console.print(table)
     for note in findings.notes:
@@ -77,9 +82,26 @@ def _share(figure: Figure) -> str:
     share = figure.share
     if share is None:
         return ""
-    colour = {True: "green", False: "red", None: "default"}[figure.is_met]
-    return f"[{colour}]{share.median:.0%}[/{colour}] [dim]({share.least:.0%}..{share.most:.0%})[/dim]"
+    return f"{_ratio(share.median)} [dim]({_ratio(share.least)}..{_ratio(share.most)})[/dim]"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.0%}" if value < 10 else f"{value:,.0f} times"
+
+
+def _needed(figure: Figure) -> str:
+    needs = []
+    if figure.needed is not None:
+        needs.append(f"≥ {_ratio(figure.needed)}")
+    if figure.at_least is not None:
+        needs.append(f"≥ {_number(figure.at_least)}")
+    if figure.at_most is not None:
+        needs.append(f"≤ {_number(figure.at_most)}")
+    if not needs:
+        return ""
+    colour = "green" if figure.is_met else "red"
+    return f"[{colour}]{', '.join(needs)}[/{colour}]"
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.4g}"

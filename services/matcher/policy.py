@@ -34,6 +34,8 @@ class Policy(BaseModel):
     """Who rates "I am happy to go first" so high is an opener."""
     opener_load_max: Count = 3
     """Who opened so often lately is not asked again for now, so that nobody is worn out."""
+    opener_load_in_pairs_max: Count = 2
+    """The same for pairs, if it is less: a pair can do without an opener, a group should not."""
 
     candidates_per_member: Count = 12
     scanned_members_max: Count = 2_000
@@ -58,6 +60,11 @@ class Policy(BaseModel):
 
     threads: Count = 2
     """For the candidates of large communities. Does not change the answer."""
+
+    @property
+    def opener_load_of_pairs_max(self) -> int:
+        """Who opened so often lately is not asked to in a pair."""
+        return min(self.opener_load_max, self.opener_load_in_pairs_max)
 
     @property
     def recorded_weights(self) -> dict[str, float]:

@@ -97,12 +97,14 @@ def _rows(suggestions: Sequence[Suggestion], snapshot: Snapshot) -> list[list[in
 def _check_openers(suggestions: Sequence[Suggestion], snapshot: Snapshot, policy: Policy) -> None:
     can_open = snapshot.openers(policy.goes_first_min, policy.opener_load_max)
     willing = {snapshot.ids[row] for row in np.flatnonzero(can_open).tolist()}
-    opened = 0
+    in_pairs = snapshot.openers(policy.goes_first_min, policy.opener_load_of_pairs_max)
+    willing_in_pairs = {snapshot.ids[row] for row in np.flatnonzero(in_pairs).tolist()}
     groups = [suggestion for suggestion in suggestions if suggestion.kind is SuggestionKind.GROUP]
     for suggestion in suggestions:
-        if suggestion.opener is None and not willing.isdisjoint(suggestion.members):
+        able = willing if suggestion.kind is SuggestionKind.GROUP else willing_in_pairs
+        if suggestion.opener is None and not able.isdisjoint(suggestion.members):
             raise RoundInvariantError(f"suggestion {suggestion.suggestion}: has an opener in it, and names none")
-        if suggestion.opener is not None and suggestion.opener not in willing.intersection(suggestion.members):
+        if suggestion.opener is not None and suggestion.opener not in able.intersection(suggestion.members):
             raise RoundInvariantError(f"suggestion {suggestion.suggestion}: its opener is no member who can go first")
     opened = sum(suggestion.opener is not None for suggestion in groups)
     looking = int((can_open & ((snapshot.members["looks_for"] & LOOKS_FOR_GROUP) > 0)).sum())

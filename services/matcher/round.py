@@ -8,14 +8,15 @@ down, `check` is called before anything is committed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.matcher.compatibility import compatibility
+from services.matcher.candidates import best_candidates
+from services.matcher.compatibility import graph_of
 from services.matcher.graph import CompatibilityGraph
 from services.matcher.grouping import Group, group, seat_those_left
 from services.matcher.interests import InterestSpace
@@ -31,11 +32,16 @@ from shared.slots import SLOTS
 
 __all__ = ["ENGINE", "LeftOver", "Match", "Round", "RoundCounts", "RoundInvariantError", "check", "propose", "warm_up"]
 
-ENGINE = "first/1"
+ENGINE = "city/2"
 """Name and version of the engine, as it stands in every suggestion's round reference."""
 
 
-@dataclass(frozen=True)
+Tell = Callable[[str], None]
+"""Is told what a round does next: one of `PHASES`."""
+PHASES = ("interests", "candidates", "graph", "groups", "pairs", "seats", "left over")
+
+
+@dataclass(frozen=True, slots=True)
 class RoundCounts:
     """What a round did, for metrics."""
 
@@ -52,6 +58,8 @@ class RoundCounts:
     left_over: int
     waited_rounds_max: int
     """Of those left over: what to keep an eye on."""
+    openers_short: int
+    """So many more openers among those who look for a group would have given every group one."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,10 @@ class Round:
     upper_bound: int
     """No pairing of those whom groups left weighs more."""
     counts: RoundCounts
+    waited: Mapping[int, int]
+    """How many members had waited so many rounds in vain, before this one."""
+    waited_left_over: Mapping[int, int]
+    """The same of those who are left over: they wait once more."""
 
     def suggestions(self, community: Community, *, now_ms: int, reference: RoundReference) -> tuple[Suggestion, ...]:
         """The records of this round, in the order of `matches`."""
@@ -87,7 +99,7 @@ class Round:
         )
 
 
-def propose(snapshot: Snapshot, policy: Policy, *, seed: int = 0) -> Round:
+def propose(snapshot: Snapshot, policy: Policy, *, seed: int = 0, tell: Tell | None = None) -> Round:
     """Find pairs and groups for the members of a snapshot, each in at most one.
 
     Groups come first, since they are harder to bring about; a member who looks for both goes to one
@@ -98,14 +110,23 @@ def propose(snapshot: Snapshot, policy: Policy, *, seed: int = 0) -> Round:
     Takes time about linear in the members; holds the interpreter's lock only in parts (see
     `pairing.pair`), so call it in a thread. `seed` decides between equals.
     """
+    tell = tell or _nobody
+    tell("interests")
     space = InterestSpace.of(snapshot.interests, len(snapshot.interest_words))
-    graph = compatibility(snapshot, space, policy)
+    tell("candidates")
+    candidates = best_candidates(snapshot, space, policy)
+    tell("graph")
+    graph = graph_of(candidates, snapshot, space, policy)
+    tell("groups")
     groups = group(graph, snapshot, policy, seed=seed, space=space)
+    tell("pairs")
     pairing = _pair_the_rest(graph, groups, policy, seed)
+    tell("seats")
     groups, mate = seat_those_left(groups, pairing.mate, snapshot, policy, space=space)
+    tell("left over")
 
     can_open = snapshot.openers(policy.goes_first_min, policy.opener_load_max)
-    matches = _matches(groups, mate, snapshot, space, can_open)
+    matches = _matches(groups, mate, snapshot, space, policy)
     left = np.ones(snapshot.size, np.bool_)
     left[[row for match in matches for row in match.members]] = False
     rows = np.flatnonzero(left).astype(np.int32)
@@ -121,6 +142,8 @@ def propose(snapshot: Snapshot, policy: Policy, *, seed: int = 0) -> Round:
         weight=pairing.weight,
         upper_bound=pairing.upper_bound,
         counts=_counts(snapshot, graph, matches, rows, can_open),
+        waited=_distribution(snapshot.members["waited_rounds"]),
+        waited_left_over=_distribution(snapshot.members["waited_rounds"][rows]),
     )
 
 
@@ -179,8 +202,10 @@ def _pair_the_rest(graph: CompatibilityGraph, groups: tuple[Group, ...], policy:
 
 
 def _matches(
-    groups: tuple[Group, ...], mate: Ints, snapshot: Snapshot, space: InterestSpace, can_open: NDArray[np.bool_]
+    groups: tuple[Group, ...], mate: Ints, snapshot: Snapshot, space: InterestSpace, policy: Policy
 ) -> tuple[Match, ...]:
+    can_open = snapshot.openers(policy.goes_first_min, policy.opener_load_max)
+    can_open_pairs = snapshot.openers(policy.goes_first_min, policy.opener_load_of_pairs_max)
     matches = [
         Match(
             each.members,
@@ -195,9 +220,18 @@ def _matches(
     pairs = np.stack([one, mate[one]], axis=1)
     anchors = pair_anchors(snapshot, space.holders, pairs)
     for rows, anchor in zip(pairs.tolist(), anchors, strict=True):
-        opener = choose_opener(snapshot, can_open, rows)
+        opener = choose_opener(snapshot, can_open_pairs, rows)
         matches.append(Match(tuple(rows), SuggestionKind.PAIR, opener, *anchor))
     return tuple(sorted(matches, key=lambda match: match.members))
+
+
+def _nobody(_phase: str) -> None:
+    return None
+
+
+def _distribution(values: NDArray[np.int32]) -> Mapping[int, int]:
+    kind, number = np.unique(values, return_counts=True)
+    return MappingProxyType(dict(zip(kind.tolist(), number.tolist(), strict=True)))
 
 
 def _counts(
@@ -209,6 +243,7 @@ def _counts(
 ) -> RoundCounts:
     number = Counter(match.kind for match in matches)
     in_groups = sum(len(match.members) for match in matches if match.kind is SuggestionKind.GROUP)
+    openerless = sum(match.kind is SuggestionKind.GROUP and match.opener is None for match in matches)
     return RoundCounts(
         members=snapshot.size,
         edges=graph.number_of_edges(),
@@ -216,8 +251,9 @@ def _counts(
         groups=number[SuggestionKind.GROUP],
         members_in_pairs=2 * number[SuggestionKind.PAIR],
         members_in_groups=in_groups,
-        groups_without_opener=sum(m.kind is SuggestionKind.GROUP and m.opener is None for m in matches),
+        groups_without_opener=openerless,
         openers=int(can_open.sum()),
         left_over=len(left),
         waited_rounds_max=int(snapshot.members["waited_rounds"][left].max(initial=0)),
+        openers_short=openerless,
     )

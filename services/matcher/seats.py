@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from services.matcher.interests import InterestSpace
 from services.matcher.policy import Policy
-from services.matcher.reasons import shared_words
+from services.matcher.reasons import SHARED_INTERESTS_MAX
 from services.matcher.rules import may_meet
 from services.matcher.score import score_pairs
 from services.matcher.snapshot import LOOKS_FOR_GROUP, Snapshot, globe_km
@@ -134,7 +134,7 @@ def _suggestion(
     together = (*rows, newcomer)
     interests, openness, practical, total = (round(float(part), _SCORE_DIGITS) for part in parts)
     farthest = round(float(_way_km(group, snapshot)[list(together)].max()), _KM_DIGITS)
-    words = tuple(shared_words(snapshot, space.holders, together))
+    words = tuple(_in_common(snapshot, space, together)[:SHARED_INTERESTS_MAX])
     return Suggestion(
         community=suggestion.community,
         suggestion=seat_id(group.introduction, member),
@@ -150,6 +150,13 @@ def _suggestion(
         waited_ms=max(0, now_ms - int(snapshot.accepted_at_ms[newcomer])),
         suggested_at_ms=now_ms,
         round=reference,
+        pace=int(snapshot.members["depth"][list(together)].min()),
         joins=group.introduction,
         newcomer=member,
     )
+
+
+def _in_common(snapshot: Snapshot, space: InterestSpace, rows: Sequence[int]) -> list[str]:
+    """The interests that all of them have, rarest first."""
+    common = set.intersection(*(set(snapshot.interests.of(row).tolist()) for row in rows))
+    return [snapshot.interest_words[item] for item in sorted(common, key=lambda item: (space.holders[item], item))]

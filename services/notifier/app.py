@@ -26,7 +26,7 @@ from services.notifier.wording import load_words
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import Choice, IntroductionState, Preference
+from shared.contracts import Choice, IntroductionState, Preference, PreferenceKind
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -98,6 +98,9 @@ def build_app(
         topic = topics.CHOICES if isinstance(choice, Choice) else topics.PREFERENCES
         await publish(producer, [outgoing(topic, choice)], partitions=kafka.partitions)
         metrics.choices.labels(choice.kind).inc()
+        if choice.kind is PreferenceKind.REPORT:
+            # For an operator to look at. Who reported them is nobody's business here.
+            log.warning("member_reported", community=choice.community, member=choice.about)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -36,7 +36,7 @@ def may_send(email: Email, state: PartitionState, now_ms: int) -> str | None:
         case EmailKind.CLOSING:
             return _closing(email, introduction, state, now_ms)
         case EmailKind.GO_FIRST | EmailKind.RELIEVED:
-            return _opener(email, introduction)
+            return _opener(email, introduction, state)
         case EmailKind.CHECK_IN | EmailKind.NEW_DATE | EmailKind.AGAIN | EmailKind.STANDING:
             return _meeting(email, introduction, state)
         case EmailKind.PARTING:
@@ -65,10 +65,15 @@ def named_in(email: Email, introduction: Introduction, state: PartitionState) ->
         member
         for member in told
         if member != email.member
-        and member in introduction.present
+        and _is_in_it(member, introduction, state)
         and _barred(member, state) is None
         and not state.members.are_apart(email.member, member)
     )
+
+
+def _is_in_it(member: str, introduction: Introduction, state: PartitionState) -> bool:
+    """Whether they are still part of it, as far as they have told us."""
+    return member in introduction.present and not state.answers.leaves(introduction.introduction, member)
 
 
 def _barred(member: str, state: PartitionState) -> str | None:
@@ -98,7 +103,8 @@ def _invitation(email: Email, introduction: Introduction, state: PartitionState,
 
 def _introduction(email: Email, introduction: Introduction, state: PartitionState) -> str | None:
     # A pause does not hold this one back: it is what they said yes to, and others wait for them.
-    if introduction.state is not IntroductionState.INTRODUCED:
+    # And if the mail was slow, they are told late rather than never: the others know of them.
+    if introduction.state not in (IntroductionState.INTRODUCED, IntroductionState.STANDING):
         return "introduction-over"
     if email.member not in introduction.introduced:
         return "not-introduced"
@@ -109,13 +115,14 @@ def _introduction(email: Email, introduction: Introduction, state: PartitionStat
     if any(delivery is not None and delivery.state is not DeliveryState.WITHHELD for delivery in set_of_all):
         # Others were written to, or are just now: leaving this one out would help nobody,
         # unless there is nobody left of whom it could tell, or they have gone themselves.
-        is_in_it = email.member in introduction.present and named_in(email, introduction, state)
-        return None if is_in_it else "nobody-to-tell-of"
+        goes = _is_in_it(email.member, introduction, state) and named_in(email, introduction, state)
+        return None if goes else "nobody-to-tell-of"
     if any(delivery is not None for delivery in set_of_all):
         return "somebody-else-withheld"
     if any(_barred(member, state) is not None for member in introduction.introduced):
         return "somebody-else-withheld"
-    if introduction.present != introduction.introduced or state.members.any_apart(introduction.introduced):
+    all_in_it = all(_is_in_it(member, introduction, state) for member in introduction.introduced)
+    if not all_in_it or state.members.any_apart(introduction.introduced):
         return "somebody-else-withheld"
     return None
 
@@ -126,8 +133,8 @@ def _closing(email: Email, introduction: Introduction, state: PartitionState, no
     return "paused" if state.members.is_paused(email.member, now_ms) else None
 
 
-def _opener(email: Email, introduction: Introduction) -> str | None:
-    if introduction.state is not IntroductionState.INTRODUCED or email.member not in introduction.present:
+def _opener(email: Email, introduction: Introduction, state: PartitionState) -> str | None:
+    if introduction.state is not IntroductionState.INTRODUCED or not _is_in_it(email.member, introduction, state):
         return "introduction-over"
     is_opener = introduction.opener == email.member
     return None if is_opener == (email.kind is EmailKind.GO_FIRST) else "opener-changed"
@@ -140,7 +147,7 @@ def _meeting(email: Email, introduction: Introduction, state: PartitionState) ->
         return "introduction-over"
     if introduction.meeting.occasion != email.occasion:
         return "date-over"
-    if email.member not in introduction.present or state.answers.leaves(introduction.introduction, email.member):
+    if not _is_in_it(email.member, introduction, state):
         return "left-introduction"
     if email.kind.names_others and not named_in(email, introduction, state):
         return "nobody-to-tell-of"
@@ -149,6 +156,6 @@ def _meeting(email: Email, introduction: Introduction, state: PartitionState) ->
 
 def _newcomer(email: Email, introduction: Introduction, state: PartitionState) -> str | None:
     """Who joins is told of the group, and the group of them; if the newcomer has gone, nobody is."""
-    if introduction.state is not IntroductionState.STANDING or email.member not in introduction.present:
+    if introduction.state is not IntroductionState.STANDING or not _is_in_it(email.member, introduction, state):
         return "introduction-over"
     return None if named_in(email, introduction, state) else "nobody-to-tell-of"

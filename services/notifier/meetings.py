@@ -99,7 +99,9 @@ def next_due_ms(introduction: Introduction) -> int | None:
     """When time next matters, in milliseconds since the epoch."""
     if introduction.state is IntroductionState.STANDING:
         return introduction.settles_at_ms
-    meeting = _meeting(introduction)
+    meeting = introduction.meeting
+    if meeting is None:
+        return None  # Written before introductions had dates: nothing more is to come of it.
     return meeting.check_in_at_ms if meeting.decide_at_ms is None else meeting.decide_at_ms
 
 

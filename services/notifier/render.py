@@ -18,7 +18,7 @@ from services.notifier.encouragement import Occasion
 from services.notifier.envelope import header_text, new_message, one_line, one_name, person
 from services.notifier.gate import named_in
 from services.notifier.links import LinkPurpose, Links
-from services.notifier.prompts import prompts_for
+from services.notifier.prompts import PACE_UNKNOWN, prompts_for
 from services.notifier.sender import Letter
 from services.notifier.state import PartitionState
 from services.notifier.wording import AllWords, Words, words_for
@@ -232,6 +232,7 @@ def _prompts(introduction: Introduction, meeting: Meeting, words: Words) -> dict
         suggestion.shared_interests,
         words.prompts,
         life_topic=suggestion.anchor.word if suggestion.anchor.kind == "life_topic" else "",
+        pace=suggestion.pace or PACE_UNKNOWN,
         meeting=meeting.number,
     )
     occasion = Occasion(len(introduction.present), meeting.number, tuple(prompt.step for prompt in prompts))

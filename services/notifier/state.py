@@ -81,6 +81,8 @@ class PartitionState:
         self._counts: Counter[IntroductionState] = Counter()
         self._over: set[str] = set()
         """Closed, and not yet let go of."""
+        self._perhaps_over: set[str] = set()
+        """Those of them of which something has been heard since we last looked."""
         self._agenda = Agenda()
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
@@ -254,10 +256,12 @@ class PartitionState:
 
         Not as they are read, since their emails may not have been read yet.
         """
-        for item in [item for item in self._over if self.mailbag.is_done_with(item)]:
-            self._over.discard(item)
-            self.past.keep(self._introductions.pop(item))
-            self.mailbag.settle(item)
+        for item in self._perhaps_over & self._over:
+            if self.mailbag.is_done_with(item):
+                self._over.discard(item)
+                self.past.keep(self._introductions.pop(item))
+                self.mailbag.settle(item)
+        self._perhaps_over.clear()
         self.past.let_go(now_ms)
 
     # Laying down
@@ -294,6 +298,7 @@ class PartitionState:
         self._apply_seat(introduction)
         if not introduction.is_open:
             self._over.add(item)
+            self._perhaps_over.add(item)
         since_ms = introduction.suggestion.suggested_at_ms
         due_ms = next_due_ms(introduction)
         if due_ms is None:
@@ -331,6 +336,7 @@ class PartitionState:
     def _apply_delivery(self, delivery: Delivery) -> None:
         if not self.mailbag.record(delivery):
             return
+        self._perhaps_over.add(delivery.introduction)
         introduction = self._introductions.get(delivery.introduction)
         if delivery.kind is EmailKind.INVITATION and delivery.state is DeliveryState.FAILED:
             if introduction is None or introduction.state is IntroductionState.PROPOSED:
@@ -354,6 +360,7 @@ class PartitionState:
                         self._let_go(member, key)
             case topics.DELIVERIES.name | topics.OUTBOX.name:
                 self.mailbag.forget(key)
+                self._perhaps_over |= self._over
             case topics.SUGGESTIONS.name | topics.CHOICES.name:
                 pass  # Not compacted: a tombstone there means nothing.
             case _:

@@ -183,6 +183,7 @@ def newcomers(state: MatcherState) -> list[str | None]:
         assert each.kind is SuggestionKind.SEAT
         assert each.members == tuple(sorted((*GROUP, str(each.newcomer))))
         assert each.joins == standing().introduction
+        assert each.pace == 3
     return [each.newcomer for each in suggestions]
 
 

@@ -11,10 +11,9 @@ import email
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from email import policy
-from email.message import EmailMessage
+from functools import cached_property
 from pathlib import Path
 
 from notifier_samples import COMMUNITIES, LONDON, MEMBERS, NAMES, NOW, contact, suggestion
@@ -66,15 +65,12 @@ class Received:
     email: Email
     raw: bytes
 
-    @property
+    @cached_property
     def text(self) -> str:
         """Everything that can be read in it: headers, both parts, the calendar."""
-        message = email.message_from_bytes(self.raw, _class=EmailMessage, policy=policy.default)
-        assert isinstance(message, EmailMessage)
-        parts = [part.get_content() for part in message.walk() if not part.is_multipart()]
-        return "\n".join(
-            [*(str(value) for value in message.values()), *(p if isinstance(p, str) else p.decode() for p in parts)]
-        )
+        message = email.message_from_bytes(self.raw)
+        bodies = [part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()]
+        return "\n".join([*message.values(), *(body.decode() for body in bodies if isinstance(body, bytes))])
 
     def names(self) -> set[str]:
         """The members whose name or address is in it."""
@@ -83,7 +79,7 @@ class Received:
 
 
 class World:
-    def __init__(self, communities: dict[str, Community] | None = None) -> None:
+    def __init__(self, communities: Mapping[str, Community] | None = None) -> None:
         self.communities = communities or COMMUNITIES
         self.renderer = Renderer(WORDS, self.communities, LINKS, "another secret of the tests")
         self.now_ms = NOW
@@ -92,7 +88,6 @@ class World:
         self.inbox: list[Received] = []
         self.withheld: list[Delivery] = []
         self.on_received: Callable[[Received], None] = lambda received: None
-        self.before_sending: Callable[[Email], None] = lambda email: None
         self.tell(*(contact(member, at_ms=NOW - 1000, own_words=f"Own words of {member}") for member in MEMBERS))
 
     def tell(self, *records: Record) -> None:
@@ -124,9 +119,9 @@ class World:
     def send(self, limit: int = 1000) -> None:
         """Send what waits, through the gate, one after the other."""
         for one in self.state.unsent(limit):
-            self.before_sending(one)
-            if may_send(one, self.state, self.now_ms) is not None:
-                self._record(one, DeliveryState.WITHHELD, 0)
+            reason = may_send(one, self.state, self.now_ms)
+            if reason is not None:
+                self._record(one, DeliveryState.WITHHELD, 0, reason)
                 continue
             letter = self.renderer.compose(one, self.state, self.now_ms)
             self._record(one, DeliveryState.SENDING, 1)
@@ -166,6 +161,14 @@ class World:
             key, record = next(heads[topic])
             self.state.apply(topic, key, record)
 
+    def twin(self) -> World:
+        """Another world with the same past, and nobody in it who reacts yet."""
+        twin = World(self.communities)
+        twin.logs = defaultdict(list, {topic: list(log) for topic, log in self.logs.items()})
+        twin.now_ms = self.now_ms
+        twin.restart(0)
+        return twin
+
     def run_until(self, end_ms: int, agenda: Agenda | None = None) -> None:
         """Let time pass, from one thing that is due to the next."""
         self.work()
@@ -181,15 +184,47 @@ class World:
         self.now_ms = max(self.now_ms, end_ms)
         self.work()
 
-    def _record(self, one: Email, outcome: DeliveryState, attempts: int) -> None:
+    def _record(self, one: Email, outcome: DeliveryState, attempts: int, reason: str = "") -> None:
         delivery = Delivery(
             community=one.community, email=one.email, introduction=one.introduction, member=one.member,
             kind=one.kind, occasion=one.occasion, state=outcome, attempts=attempts, message_id="<x@y>",
-            recorded_at_ms=self.now_ms,
+            recorded_at_ms=self.now_ms, reason=reason,
         )  # fmt: skip
         self.tell(delivery)
         if outcome is DeliveryState.WITHHELD:
             self.withheld.append(delivery)
+
+
+class Watch:
+    """Looks at every email that arrives: whether its reader may have it, and may know what is in it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.gone: set[str] = set()
+        """Who has been erased or unsubscribed."""
+        self.left: set[tuple[str, str]] = set()
+        """Who has left which introduction."""
+        self.apart: set[frozenset[str]] = set()
+        """Of whom one has blocked or reported the other."""
+        self.seen = 0
+        world.on_received = self.check
+
+    def check(self, received: Received) -> None:
+        self.seen += 1
+        member, introductions = received.email.member, self._world.introductions()
+        introduction = introductions[received.email.introduction]
+        assert member not in self.gone, "no email after an erasure or an unsubscribe"
+        acquainted = [{*one.introduced, *one.joined} for one in introductions.values()]
+        known = {other for some in acquainted if member in some for other in some}
+        named = received.names() - {member}
+        assert named <= known, "no name and no address before everybody, or a quorum, has said yes"
+        assert not named or received.email.kind.names_others
+        assert not named & self.gone, "who is gone is not named any more"
+        assert not any(frozenset((member, other)) in self.apart for other in named), "a block acts at once, both ways"
+        if "for you alone" in received.text.lower():
+            assert introduction.opener == member, "the opener's note reaches the opener alone"
+        elif received.email.kind is EmailKind.INTRODUCTION:
+            assert introduction.opener != member, "and it does reach them"
 
 
 class Agenda:
