@@ -6,7 +6,7 @@ year goes on, so that one run shows all there is to see.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import combinations
@@ -79,7 +79,9 @@ class Promises:
         self._paused_until_ms: dict[str, int] = {}
         self._waits_since_ms: dict[str, int] = {}
         """By member whom nothing has kept since: since when they wait, as the last round had it."""
-        self._openings: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._openings: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        """By member: when they were suggested as an opener, by suggestion."""
+        self._fell_through: set[str] = set()
 
     def record(self, topic: str, key: str, record: Record | None, now_ms: int) -> None:
         match record:
@@ -183,20 +185,26 @@ class Promises:
             return
         policy = self._world.policy
         since_ms = now_ms - self._world.settings.opener_window_days * 24 * 3600 * 1000
+        in_pair = suggestion.kind is SuggestionKind.PAIR
+        most = policy.opener_load_of_pairs_max if in_pair else policy.opener_load_max
         rested = []
         for member in suggestion.members:
-            openings = self._openings[member]
-            while openings and openings[0] < since_ms:
-                openings.popleft()
+            openings = {item: at_ms for item, at_ms in self._openings[member].items() if at_ms >= since_ms}
+            self._openings[member] = openings
             happy = self._profiles[member].openness.goes_first >= policy.goes_first_min
-            if happy and len(openings) < policy.opener_load_max:
+            # Those that fell through may count or not: who is rested here is so in any case.
+            if happy and len(openings) < most:
                 rested.append(member)
-        item = suggestion.suggestion
-        if suggestion.opener is None:
+        item, opener = suggestion.suggestion, suggestion.opener
+        if opener is None:
             self._check(not rested, "opener-where-there-is-one", now_ms, f"{item}: {rested} could go first")
-        else:
-            self._check(suggestion.opener in rested, "openers-rest", now_ms, f"{item}: {suggestion.opener}")
-            self._openings[suggestion.opener].append(now_ms)
+            return
+        came_about = len(self._openings[opener].keys() - self._fell_through)
+        happy = self._profiles[opener].openness.goes_first >= policy.goes_first_min
+        self._check(
+            happy and came_about < most, "openers-rest", now_ms, f"{item}: {opener} for the {came_about + 1}th time"
+        )
+        self._openings[opener][item] = now_ms
 
     def _introduction(self, introduction: Introduction, now_ms: int) -> None:
         item = introduction.introduction
@@ -205,6 +213,8 @@ class Promises:
             self._introductions[item] = introduction
         else:
             self._introductions.pop(item, None)
+            if not introduction.introduced:
+                self._fell_through.add(item)
         if introduction.joined:
             self._acquaint(introduction.everybody)
         for member in introduction.everybody:

@@ -251,6 +251,10 @@ def _openers(year: Year) -> dict[str, Any]:
         "members_who_can": len(able),
         "cap": policy.opener_load_max,
         "window_days": window_days,
+        "came_about_share": _share(
+            sum(case.introduced and case.suggestion.opener is not None for case in year.tally.cases.values()),
+            sum(len(life.openings_ms) for life in able),
+        ),
         "asked": distribution([len(life.openings_ms) for life in able]),
         "by_times_asked": {str(number): times[number] for number in range(max(times, default=0) + 1)},
         "by_most_within_window": {str(number): most[number] for number in range(max(most, default=0) + 1)},

@@ -105,7 +105,8 @@ def no_opener(promises: Promises) -> None:
 def tired_opener(promises: Promises) -> None:
     for number in range(4):
         of = suggestion(f"other{number}", "d", opener="d")
-        tell(promises, profile(f"other{number}"), of, introduction(of, IntroductionState.CLOSED))
+        together = introduction(of, IntroductionState.CLOSED, introduced=of.members)
+        tell(promises, profile(f"other{number}"), of, together)
 
 
 def again(promises: Promises) -> None:
