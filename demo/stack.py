@@ -156,6 +156,7 @@ class Stack:
             "NOTIFIER_PUBLIC_URL": self._url("notifier"),
             "NOTIFIER_LINK_SECRET": secrets.token_urlsafe(32),
             "NOTIFIER_RELAY_LOOKUP_URL": self._url("inbox"),
+            "NOTIFIER_KEEPS_QUIET_HOURS": "false",
             "SMTP_HOST": _HOST,
             "SMTP_PORT": str(self._port["smtp"]),
             "PYTHONUNBUFFERED": "1",

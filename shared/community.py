@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import time
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, EmailStr, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, EmailStr, Field, ValidationError, field_validator, model_validator
 
 
 class CommunityFileError(ValueError):
@@ -49,6 +49,22 @@ class Relaxation(BaseModel):
     """From then on a suggestion need not share an interest."""
     size_after_rounds: Annotated[int, Field(ge=1)] = 9
     """From then on a group may be of any size that is allowed, and not only of the one that is wanted."""
+
+
+class QuietHours(BaseModel):
+    """When emails that can wait are kept back, by the clocks where the member lives: from `begin` until `end`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    begin: time = time(21, 0)
+    end: time = time(8, 0)
+    """The first minute at which emails go again. The same as `begin` means: no quiet hours."""
+
+    @field_validator("begin", "end", mode="before")
+    @classmethod
+    def _as_yaml_reads_it(cls, value: Any) -> Any:
+        # YAML 1.1 takes an unquoted 21:00 for a number in base 60: 1260.
+        return time(*divmod(value, 60)) if isinstance(value, int) and 0 <= value < 24 * 60 else value
 
 
 class Meetings(BaseModel):
@@ -110,8 +126,8 @@ class Community(BaseModel):
     """How long a standing group is left in peace before its members may be suggested to others as well."""
     pause_seconds: Annotated[int, Field(ge=1)] = 30 * 24 * 3600
     """How long "not now" lasts, unless told a date."""
-    reports_until_held_back: Annotated[int, Field(ge=1)] = 2
-    """Whom so many different members have reported is suggested to nobody until an operator has looked."""
+    quiet_hours: QuietHours = QuietHours()
+    """At night nobody is written to; emails wait for the morning."""
     sender: EmailStr
     sender_name: str
     agreement: tuple[str, ...]

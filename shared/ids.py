@@ -51,6 +51,17 @@ def round_id(community: str, offsets: Iterable[tuple[str, int]], seed: int) -> s
     return _derive("r", (community, str(seed), *seen))
 
 
+def address_id(address: str, secret: str) -> str:
+    """An email address, told from every other without being told: a keyed hash, upper and lower case alike.
+
+    This is all that suppression keeps of an address, and what stays of it after an erasure.
+    """
+    digest = hashlib.blake2b(
+        address.strip().lower().encode(), digest_size=16, key=secret.encode()[:64], person=b"address"
+    ).digest()
+    return f"a_{base64.b32encode(digest).decode().rstrip('=').lower()}"
+
+
 def message_id(email: str, secret: str, domain: str) -> str:
     """The Message-ID header: the same on every try, and telling nothing about the recipient.
 

@@ -47,13 +47,13 @@ def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
         finally:
             watcher.cancel()
 
-    _spare_the_collector()
+    spare_the_collector()
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
     return 0 if lifeline.reason is None and server.started else 1
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Have Python look for cycles of garbage seldom, and not among what stays as long as the process does.
 
     Our garbage has next to no cycles: counting references frees it. With the defaults the search took

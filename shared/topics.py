@@ -87,6 +87,22 @@ OUTBOX = TopicSpec(
     "outbox", "email", "an email to be sent: ids only", "delete", "notifier", ("notifier",), 30 * _DAY_MS
 )
 DELIVERIES = TopicSpec("deliveries", "email", "what became of an email", "compact", "notifier", ("notifier",))
+BOUNCES = TopicSpec(
+    "bounces", "email", "a genuine report that an email came back, or was complained about", "delete",
+    "notifier", ("notifier",), 30 * _DAY_MS,
+)  # fmt: skip
+SUPPRESSIONS = TopicSpec(
+    "suppressions", "keyed hash of an address", "an address that is not written to any more", "compact",
+    "notifier", ("notifier", "operators"),
+)  # fmt: skip
+UNREACHABLE = TopicSpec(
+    "unreachable", "member", "whose address is suppressed: not to be suggested", "compact", "notifier",
+    ("notifier", "matcher"),
+)  # fmt: skip
+MAIL_ORDERS = TopicSpec(
+    "mail-orders", "what it is about", "an operator's order: stop or start the mail, lift a suppression", "compact",
+    "operators", ("notifier",),
+)  # fmt: skip
 DEAD_LETTERS = TopicSpec(
     "dead-letters", "the original key", "the original bytes, where they came from, what was wrong", "delete",
     "all services", ("operators",), 30 * _DAY_MS,
@@ -97,7 +113,7 @@ TOPICS = MappingProxyType(
         topic.name: topic
         for topic in (
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
-            CHOICES, PREFERENCES, OUTBOX, DELIVERIES, DEAD_LETTERS,
+            CHOICES, PREFERENCES, OUTBOX, DELIVERIES, BOUNCES, SUPPRESSIONS, UNREACHABLE, MAIL_ORDERS, DEAD_LETTERS,
         )
     }
 )  # fmt: skip

@@ -21,9 +21,12 @@ from shared.contracts import (
     Profile,
     Record,
     Suggestion,
+    Unreachable,
 )
 
 Members = tuple[str, ...]
+REPORTS_UNTIL_HELD_BACK = 2
+"""Whom so many different members have reported is suggested to nobody until an operator has looked."""
 _KEEPS_APART = frozenset({PreferenceKind.BLOCK, PreferenceKind.REPORT})
 
 READS = (
@@ -32,6 +35,7 @@ READS = (
     topics.SUGGESTIONS,
     topics.INTRODUCTIONS,
     topics.PREFERENCES,
+    topics.UNREACHABLE,
 )
 
 
@@ -80,12 +84,16 @@ class CommunityState:
     """By member: since when they wait again, after an introduction that was not for them or has run its course."""
     apart: defaultdict[str, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(dict))
     """By member, then by the other: the keys of the blocks and reports between them, whoever made them."""
-    reporters: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """By member: who reported them."""
     seats: dict[str, Introduction] = field(default_factory=dict)
     """Standing groups with a free seat."""
     seats_asked: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By standing group: suggestions for its seat that are not decided."""
+    ahead: set[str] = field(default_factory=set)
+    """Suggestions that we have committed, and that have not come back from the topic yet."""
+    newcomers: set[str] = field(default_factory=set)
+    """Members whose first profile has come, and whom nobody has looked at by themselves yet."""
+    touched: set[str] = field(default_factory=set)
+    """Members of whom something has changed since somebody took note: who they are, or whether they are free."""
     changes: int = 0
     """How much has happened since the last round that may make another one worth while."""
 
@@ -98,7 +106,10 @@ class MatcherState:
         self._community_of: dict[str, str] = {}
         self._left_at_ms: dict[str, int] = {}
         self._away: dict[str, dict[str, Preference]] = defaultdict(dict)
+        self._unreachable: set[str] = set()
         self._erased: set[str] = set()
+        self._reporters: defaultdict[str, set[str]] = defaultdict(set)
+        """By member: who reported them."""
         self._looks_for: dict[str, Preference] = {}
         self._sent_looking_for: dict[str, tuple[str, ...]] = {}
         """What members look for according to their partner app, for who has told us otherwise themselves."""
@@ -108,30 +119,39 @@ class MatcherState:
             topics.SUGGESTIONS.name: self._suggestion,
             topics.INTRODUCTIONS.name: self._introduction,
             topics.PREFERENCES.name: self._preference,
+            topics.UNREACHABLE.name: self._reachability,
         }
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
         """Take in one record; `None` is a tombstone. In O(members of the record)."""
         self._apply[topic](key, record)
 
+    def apply_ahead(self, suggestion: Suggestion) -> None:
+        """Take in what we have just committed, before it comes back from the topic: nobody may be suggested twice.
+
+        Until it has come back, the state is ahead of the offsets that it has reached, and no round
+        could be run again from them.
+        """
+        state = self.communities[suggestion.community]
+        if suggestion.key not in state.suggested:  # unless it has come back already
+            self._suggestion(suggestion.key, suggestion)
+            state.ahead.add(suggestion.key)
+
     def is_free(self, community: str, member: str, now_ms: int) -> bool:
         """Whether a member could be suggested now."""
         return member in self.communities[community].free and not self._is_away(member, now_ms)
 
     def round_input(
-        self, community: str, now_ms: int, *, opener_window_ms: int, reports_until_held_back: int | None = None
+        self, community: str, now_ms: int, *, opener_window_ms: int, members: Iterable[str] | None = None
     ) -> RoundInput:
         """All that a round sees of a community, in O(free members + what they had before).
 
-        Who was reported by `reports_until_held_back` members or more is not in it.
+        Of some members, whether they are free or not, if they are named.
         """
         state = self.communities[community]
-        free = [
-            member
-            for member in state.free
-            if not self._is_away(member, now_ms)
-            and (reports_until_held_back is None or len(state.reporters.get(member, ())) < reports_until_held_back)
-        ]
+        free = [member for member in state.free if not self._is_away(member, now_ms)]
+        if members is not None:
+            free = [member for member in members if member in state.profiles]
         since = now_ms - opener_window_ms
         together = {members for member in free for members in state.together.get(member, ())}
         return RoundInput(
@@ -147,6 +167,12 @@ class MatcherState:
             seats=self._free_seats(state, now_ms),
         )
 
+    def never_again(self, community: str, member: str) -> set[str]:
+        """Whom a member is not suggested to: they were suggested to each other before, or are to be kept apart."""
+        together = self.communities[community].together.get(member, ())
+        apart = self.communities[community].apart.get(member, {})
+        return {other for members in together for other in members if other != member} | set(apart)
+
     # One topic each
 
     def _profile(self, member: str, record: Record | None) -> None:
@@ -156,6 +182,8 @@ class MatcherState:
                 state = self.communities[community]
                 state.profiles.pop(member, None)
                 state.free.discard(member)
+                state.newcomers.discard(member)
+                state.touched.add(member)
             self._sent_looking_for.pop(member, None)
             return
         assert isinstance(record, Profile)
@@ -164,7 +192,9 @@ class MatcherState:
         self._community_of[member] = record.community
         state = self.communities[record.community]
         known = state.profiles.get(member)
-        if known is not None:
+        if known is None:
+            state.newcomers.add(member)
+        else:
             # An update does not start the waiting over; only what has happened since does.
             record = record.model_copy(update={"accepted_at_ms": min(known.accepted_at_ms, record.accepted_at_ms)})
         self._sent_looking_for[member] = record.looking_for
@@ -187,6 +217,7 @@ class MatcherState:
             return
         assert isinstance(record, Suggestion)
         state = self.communities[record.community]
+        state.ahead.discard(key)
         if key in state.suggested:
             return
         self._remember(state, record)
@@ -224,6 +255,9 @@ class MatcherState:
         known = self._away[member].pop(kind, None)
         if known is not None:
             self._unlearn(known)
+        community = self._community_of.get(member)
+        if community is not None:
+            self.communities[community].touched.add(member)
         if record is None:
             return
         assert isinstance(record, Preference)
@@ -234,7 +268,8 @@ class MatcherState:
             for one, other in ((member, record.about), (record.about, member)):
                 state.apart[one].setdefault(other, set()).add(key)
             if record.kind is PreferenceKind.REPORT:
-                state.reporters[record.about].add(member)
+                self._reporters[record.about].add(member)
+                state.touched.add(record.about)
         elif record.kind is PreferenceKind.LOOKING_FOR:
             self._looks_for[member] = record
             self._look_again(state, member)
@@ -252,12 +287,19 @@ class MatcherState:
                 if not keys:
                     state.apart[one].pop(other, None)
             if preference.kind is PreferenceKind.REPORT:
-                state.reporters[preference.about].discard(member)
+                self._reporters[preference.about].discard(member)
         elif preference.kind is PreferenceKind.LOOKING_FOR:
             self._looks_for.pop(member, None)
             self._look_again(state, member)
         elif preference.kind is PreferenceKind.ERASE:
             self._erased.discard(member)
+
+    def _reachability(self, member: str, record: Record | None) -> None:
+        assert record is None or isinstance(record, Unreachable)
+        if record is None:
+            self._unreachable.discard(member)
+        else:
+            self._unreachable.add(member)
 
     # What follows
 
@@ -328,6 +370,7 @@ class MatcherState:
             state.waits_anew_ms[member] = max(at_ms, state.waits_anew_ms.get(member, 0))
 
     def _settle_freedom(self, state: CommunityState, member: str) -> None:
+        state.touched.add(member)
         profile = state.profiles.get(member)
         has_left = profile is not None and self._left_at_ms.get(member, -1) >= profile.accepted_at_ms
         if profile is not None and not has_left and not state.engaged_by.get(member):
@@ -336,9 +379,11 @@ class MatcherState:
             state.free.discard(member)
 
     def _is_away(self, member: str, now_ms: int) -> bool:
-        return member in self._erased or any(
-            preference.keeps_away_at(now_ms) for preference in self._away.get(member, {}).values()
-        )
+        if member in self._erased or member in self._unreachable:
+            return True
+        if len(self._reporters.get(member, ())) >= REPORTS_UNTIL_HELD_BACK:
+            return True
+        return any(preference.keeps_away_at(now_ms) for preference in self._away.get(member, {}).values())
 
     @staticmethod
     def _waiting_since_ms(state: CommunityState, member: str) -> int:

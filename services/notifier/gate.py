@@ -32,7 +32,7 @@ def may_send(email: Email, state: PartitionState, now_ms: int) -> str | None:
         case EmailKind.INVITATION | EmailKind.REMINDER | EmailKind.SEAT:
             return _invitation(email, introduction, state, now_ms)
         case EmailKind.INTRODUCTION:
-            return _introduction(email, introduction, state)
+            return _introduction(email, introduction, state, now_ms)
         case EmailKind.CLOSING:
             return _closing(email, introduction, state, now_ms)
         case EmailKind.GO_FIRST | EmailKind.RELIEVED:
@@ -87,6 +87,8 @@ def _barred(member: str, state: PartitionState) -> str | None:
     contact = state.members.contact(member)
     if contact is None:
         return "contact-missing"
+    if state.suppressions.is_unreachable(member):
+        return "suppressed"
     if not contact.consent_wording:
         return "consent-missing"
     return None
@@ -101,9 +103,8 @@ def _invitation(email: Email, introduction: Introduction, state: PartitionState,
     return "paused" if state.members.is_paused(email.member, now_ms) else None
 
 
-def _introduction(email: Email, introduction: Introduction, state: PartitionState) -> str | None:
-    # A pause does not hold this one back: it is what they said yes to, and others wait for them.
-    # And if the mail was slow, they are told late rather than never: the others know of them.
+def _introduction(email: Email, introduction: Introduction, state: PartitionState, now_ms: int) -> str | None:
+    # If the mail was slow, they are told late rather than never: the others know of them.
     if introduction.state not in (IntroductionState.INTRODUCED, IntroductionState.STANDING):
         return "introduction-over"
     if email.member not in introduction.introduced:
@@ -112,19 +113,34 @@ def _introduction(email: Email, introduction: Introduction, state: PartitionStat
         state.delivery(ids.email_id(introduction.introduction, member, EmailKind.INTRODUCTION))
         for member in introduction.introduced
     ]
-    if any(delivery is not None and delivery.state is not DeliveryState.WITHHELD for delivery in set_of_all):
+    if any(delivery is not None and delivery.has_set_out for delivery in set_of_all):
         # Others were written to, or are just now: leaving this one out would help nobody,
         # unless there is nobody left of whom it could tell, or they have gone themselves.
         goes = _is_in_it(email.member, introduction, state) and named_in(email, introduction, state)
         return None if goes else "nobody-to-tell-of"
-    if any(delivery is not None for delivery in set_of_all):
+    if any(delivery is not None and delivery.state is DeliveryState.WITHHELD for delivery in set_of_all):
         return "somebody-else-withheld"
-    if any(_barred(member, state) is not None for member in introduction.introduced):
+    if _has_paused_since(email.member, introduction, state, now_ms):
+        return "paused"
+    if any(
+        _barred(member, state) is not None or _has_paused_since(member, introduction, state, now_ms)
+        for member in introduction.introduced
+    ):
         return "somebody-else-withheld"
     all_in_it = all(_is_in_it(member, introduction, state) for member in introduction.introduced)
     if not all_in_it or state.members.any_apart(introduction.introduced):
         return "somebody-else-withheld"
     return None
+
+
+def _has_paused_since(member: str, introduction: Introduction, state: PartitionState, now_ms: int) -> bool:
+    """Whether "not now" is the last thing that a member said: after their yes, while the emails waited for the morning.
+
+    A pause from before is no reason: their yes came after it, and others wait for them.
+    """
+    pause = state.members.pause(member)
+    decided_ms = introduction.introduced_at_ms
+    return pause is not None and decided_ms is not None and pause.chosen_at_ms > decided_ms and pause.holds_at(now_ms)
 
 
 def _closing(email: Email, introduction: Introduction, state: PartitionState, now_ms: int) -> str | None:

@@ -18,6 +18,7 @@ import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from itsdangerous import BadSignature, Signer
 
@@ -85,9 +86,10 @@ class Links:
         if len(secret) < 16:
             raise ValueError("the link secret must have 16 characters or more: set NOTIFIER_LINK_SECRET")
         self._url = public_url.rstrip("/")
-        self._signer = Signer(
-            secret.encode(), salt=b"london-connection.link", key_derivation="hmac", digest_method=_blake2b_144
-        )
+        salt = b"london-connection.link"
+        key = Signer(secret.encode(), salt=salt, key_derivation="hmac", digest_method=_blake2b_144).derive_key()
+        # The key is derived once, and not anew for each of an email's links.
+        self._signer = Signer(key, salt=salt, key_derivation="none", digest_method=_blake2b_144)
 
     def sign(
         self,
@@ -166,6 +168,7 @@ def _blake2b_144(data: bytes = b"") -> hashlib.blake2b:
     return hashlib.blake2b(data, digest_size=18)
 
 
+@lru_cache(maxsize=1024)
 def _id_to_bytes(identifier: str, letter: str) -> bytes:
     text = identifier.removeprefix(letter).upper()
     if not identifier.startswith(letter) or len(text) != 26:

@@ -18,6 +18,11 @@ class Settled(NamedTuple):
     state: DeliveryState
     attempts: int
     recorded_at_ms: int
+    address: str = ""
+
+    @property
+    def has_set_out(self) -> bool:
+        return self.state not in (DeliveryState.PLANNED, DeliveryState.WITHHELD)
 
 
 class Mailbag:
@@ -48,11 +53,13 @@ class Mailbag:
         self._deliveries[delivery.email] = delivery
         self._of_introduction[delivery.introduction].add(delivery.email)
         self._of_member[delivery.member].add(delivery.email)
-        if delivery.state.is_final:
-            self._sending.pop(delivery.email, None)
-        else:
-            self._sending[delivery.email] = delivery
+        self._sending.pop(delivery.email, None)
+        if not delivery.state.is_final:
             self._unfinished[delivery.introduction] += 1
+        if delivery.state is DeliveryState.PLANNED:
+            self._unsent[delivery.email] = delivery.as_email()
+        elif delivery.state is DeliveryState.SENDING:
+            self._sending[delivery.email] = delivery
         if delivery.state is DeliveryState.SENT:
             self._written_to.add(delivery.member)
         return True
@@ -77,7 +84,7 @@ class Mailbag:
             known = self._deliveries.get(email)
             if isinstance(known, Delivery):
                 self._deliveries[email] = Settled(
-                    known.member, known.kind, known.state, known.attempts, known.recorded_at_ms
+                    known.member, known.kind, known.state, known.attempts, known.recorded_at_ms, known.address
                 )
 
     def delivery(self, email: str) -> Delivery | Settled | None:
@@ -88,9 +95,9 @@ class Mailbag:
         found = [self._deliveries[email] for email in self._of_member.get(member, ())]
         return sorted(found, key=lambda delivery: (delivery.recorded_at_ms, delivery.kind))
 
-    def unsent(self, limit: int) -> list[Email]:
-        """Planned and not yet in the ledger, in the order of planning. O(limit)."""
-        return list(islice(self._unsent.values(), limit))
+    def unsent(self, limit: int, in_flight: Container[str] = ()) -> list[Email]:
+        """Planned, and not being sent or waiting to be; in the order of planning. O(limit + those in flight)."""
+        return list(islice((email for email in self._unsent.values() if email.email not in in_flight), limit))
 
     def interrupted(self, in_flight: Container[str]) -> list[Delivery]:
         """Recorded as `sending`, and not being sent by this process: it stopped in between."""
@@ -110,5 +117,10 @@ class Mailbag:
             del self._unfinished[introduction]
 
 
-def _progress(delivery: Delivery | Settled) -> tuple[bool, int]:
-    return delivery.state.is_final, delivery.attempts
+_ORDER = {DeliveryState.SENDING: 0, DeliveryState.PLANNED: 1}
+
+
+def _progress(delivery: Delivery | Settled) -> tuple[int, int, int]:
+    # What came back had gone out before; and within one attempt, being put off comes after setting out.
+    stage = delivery.state.is_final + (delivery.state is DeliveryState.BOUNCED)
+    return stage, delivery.attempts, _ORDER.get(delivery.state, 2)

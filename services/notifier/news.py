@@ -36,6 +36,8 @@ class Facts:
     """By introduction: whose invitation was refused for good."""
     seated: dict[str, dict[str, str]] = field(default_factory=dict)
     """By standing group: by seat, the newcomer to whom and whose group all said yes."""
+    is_unreachable: Callable[[str], bool] = lambda member: False
+    """Whether nothing is sent to the address that we have of a member."""
 
 
 def news_of(
@@ -86,7 +88,7 @@ def _before(
 def _is_out(introduction: Introduction, member: str, choice: Choice | None, facts: Facts, now_ms: int) -> bool:
     if _is_out_for_good(introduction, member, introduction.members, facts):
         return True
-    if member in facts.refused.get(introduction.introduction, ()):
+    if member in facts.refused.get(introduction.introduction, ()) or facts.is_unreachable(member):
         return True
     pause = facts.members.pause(member)
     if pause is None or (choice is not None and choice.chosen_at_ms > pause.chosen_at_ms):

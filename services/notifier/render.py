@@ -15,12 +15,13 @@ from urllib.parse import quote
 
 from services.notifier.calendars import calendar_entry
 from services.notifier.encouragement import Occasion
-from services.notifier.envelope import header_text, new_message, one_line, one_name, person
+from services.notifier.envelope import header_text, mailing_headers, new_message, one_line, one_name, person
 from services.notifier.gate import named_in
 from services.notifier.links import LinkPurpose, Links
 from services.notifier.prompts import PACE_UNKNOWN, prompts_for
 from services.notifier.sender import Letter
 from services.notifier.state import PartitionState
+from services.notifier.verp import ReturnPaths
 from services.notifier.wording import AllWords, Words, words_for
 from shared import ids
 from shared.community import Community
@@ -41,12 +42,18 @@ class Renderer:
     """Puts emails into words. `compose` takes what it needs from a partition's state."""
 
     def __init__(
-        self, words: AllWords, communities: Mapping[str, Community], links: Links, message_id_secret: str
+        self,
+        words: AllWords,
+        communities: Mapping[str, Community],
+        links: Links,
+        message_id_secret: str,
+        return_paths: ReturnPaths | None = None,
     ) -> None:
         self._words = words
         self._communities = communities
         self._links = links
         self._message_id_secret = message_id_secret
+        self._return_paths = return_paths
 
     def message_id(self, email: Email) -> str:
         """The Message-ID header: the same on every try."""
@@ -70,7 +77,10 @@ class Renderer:
             if (other := state.members.contact(member)) is not None
         ]
         message = self.render(email, introduction, contact, named, self._community(email), now_ms)
-        return Letter(message, self._community(email).sender, contact.email)
+        sender = self._community(email).sender
+        if self._return_paths is not None:
+            sender = self._return_paths.for_email(email.email, email.community)
+        return Letter(message, sender, contact.email)
 
     def render(
         self,
@@ -108,10 +118,12 @@ class Renderer:
             "Subject": header_text(subject.format_map(values)),
             "Date": format_datetime(datetime.fromtimestamp(now_ms // 1000, UTC)),
             "Message-ID": self.message_id(email),
-            "List-Unsubscribe": f"<{values['link_unsubscribe']}>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-            "Auto-Submitted": "auto-generated",
-        }
+        } | mailing_headers(
+            email.kind,
+            email.community,
+            str(values["link_unsubscribe"]),
+            is_awaited=email.kind.names_others,
+        )
         preview = _preview(words, email, introduction).format_map(values)
         values |= {"subject": one_line(subject.format_map(values)), "preview": preview}
         return new_message(

@@ -1,4 +1,4 @@
-"""What the notifier knows of one partition: a fold over eight topics, and what follows from it.
+"""What the notifier knows of one partition: a fold over its topics, and what follows from it.
 
 Nothing that happens is acted upon as it arrives. The facts are laid down (`apply`), and
 what must happen is worked out from them (`reconcile`): whichever of two topics was read
@@ -31,9 +31,11 @@ from services.notifier.mailbag import Mailbag, Settled
 from services.notifier.members import Members
 from services.notifier.news import Facts, news_of
 from services.notifier.past import Past, acquainted_in
+from services.notifier.suppression import Change, Orders, Suppressions
 from shared import topics
 from shared.community import Community
 from shared.contracts import (
+    Bounce,
     Choice,
     ClosingReason,
     Contact,
@@ -43,10 +45,13 @@ from shared.contracts import (
     EmailKind,
     Introduction,
     IntroductionState,
+    MailOrder,
     PartnerRequest,
     Preference,
     Record,
     Suggestion,
+    Suppression,
+    Unreachable,
 )
 
 CONTACT_GRACE_MS = 60_000
@@ -61,8 +66,10 @@ class PartitionState:
     of closed ones little is kept (`services.notifier.past`).
     """
 
-    def __init__(self, *, contact_grace_ms: int = CONTACT_GRACE_MS) -> None:
+    def __init__(self, *, contact_grace_ms: int = CONTACT_GRACE_MS, address_secret: str = "") -> None:
         self.members = Members()
+        self.orders = Orders()
+        self.suppressions = Suppressions(self.orders, address_secret)
         self.answers = Answers()
         self.mailbag = Mailbag()
         self.past = Past()
@@ -77,7 +84,9 @@ class PartitionState:
         self._seated: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._seats: defaultdict[str, set[str]] = defaultdict(set)
         """By standing group: suggestions for its free seat that are pending or open."""
-        self._facts = Facts(self.members, self.answers, self.mailbag, self._refused, self._seated)
+        self._facts = Facts(
+            self.members, self.answers, self.mailbag, self._refused, self._seated, self.suppressions.is_unreachable
+        )
         self._counts: Counter[IntroductionState] = Counter()
         self._over: set[str] = set()
         """Closed, and not yet let go of."""
@@ -92,6 +101,8 @@ class PartitionState:
                 self._remove(topic, key)
             case Contact() | Preference() | PartnerRequest():
                 self.members.apply(record)
+                if isinstance(record, Contact):
+                    self.suppressions.contact(record)
                 self._touch_member(record.member)
             case Suggestion():
                 self._apply_suggestion(record)
@@ -103,6 +114,9 @@ class PartitionState:
                 self.mailbag.plan(record)
             case Delivery():
                 self._apply_delivery(record)
+            case Bounce() | Suppression() | Unreachable() | MailOrder():
+                for member in self.suppressions.apply(record):
+                    self._touch_member(member)
             case _:
                 raise ValueError(f"the notifier does not read {topic}")
 
@@ -132,6 +146,10 @@ class PartitionState:
         """When time alone next makes `reconcile` worth calling; None if it never does."""
         return self._agenda.next_alarm_ms()
 
+    def follows_from_reports(self, now_ms: int) -> list[Change]:
+        """What bounces, complaints and refusals lead to; to be committed, and then applied."""
+        return self.suppressions.due(now_ms, self.delivery, self.members.has_unsubscribed)
+
     def introduction(self, introduction: str) -> Introduction | None:
         """One that is open, or whose last emails are on their way."""
         return self._introductions.get(introduction)
@@ -153,9 +171,9 @@ class PartitionState:
         met.pop(member, None)
         return list(met)
 
-    def unsent(self, limit: int) -> list[Email]:
-        """Emails of the outbox that are not in the ledger, in the order of planning."""
-        return self.mailbag.unsent(limit)
+    def unsent(self, limit: int, in_flight: Container[str] = ()) -> list[Email]:
+        """Emails that are to be sent and are not among `in_flight`, in the order of planning."""
+        return self.mailbag.unsent(limit, in_flight)
 
     def interrupted(self, in_flight: Container[str] = ()) -> list[Delivery]:
         """Emails in the ledger as `sending` that are not among `in_flight`: a process stopped half-way."""
@@ -216,6 +234,8 @@ class PartitionState:
         asked = suggestion.engages
         if any(self.members.is_away(member, now_ms) for member in asked) or self.members.any_apart(suggestion.members):
             return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
+        if any(self.suppressions.is_unreachable(member) for member in asked):
+            return never_proposed(suggestion, ClosingReason.UNREACHABLE, now_ms)
         if any(self._engaged_elsewhere(member, suggestion.suggestion, decided) for member in asked):
             # The matcher should never do it; if it does, nobody gets two invitations at once.
             return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
@@ -336,9 +356,11 @@ class PartitionState:
     def _apply_delivery(self, delivery: Delivery) -> None:
         if not self.mailbag.record(delivery):
             return
+        self.suppressions.delivery(delivery)
         self._perhaps_over.add(delivery.introduction)
         introduction = self._introductions.get(delivery.introduction)
-        if delivery.kind is EmailKind.INVITATION and delivery.state is DeliveryState.FAILED:
+        came_to_nothing = delivery.state in (DeliveryState.FAILED, DeliveryState.BOUNCED)
+        if delivery.kind is EmailKind.INVITATION and came_to_nothing:
             if introduction is None or introduction.state is IntroductionState.PROPOSED:
                 self._refused[delivery.introduction].add(delivery.member)
                 self._touch(delivery.introduction)
@@ -348,7 +370,12 @@ class PartitionState:
     def _remove(self, topic: str, key: str) -> None:
         match topic:
             case topics.CONTACTS.name | topics.PREFERENCES.name | topics.PARTNER_REQUESTS.name:
+                if topic == topics.CONTACTS.name:
+                    self.suppressions.forget_member(key)
                 self._touch_member(self.members.remove(topic, key))
+            case topics.SUPPRESSIONS.name | topics.UNREACHABLE.name | topics.MAIL_ORDERS.name:
+                for member in self.suppressions.remove(topic, key):
+                    self._touch_member(member)
             case topics.INTRODUCTIONS.name:
                 gone = self._introductions.pop(key, None)
                 self._over.discard(key)
@@ -361,7 +388,7 @@ class PartitionState:
             case topics.DELIVERIES.name | topics.OUTBOX.name:
                 self.mailbag.forget(key)
                 self._perhaps_over |= self._over
-            case topics.SUGGESTIONS.name | topics.CHOICES.name:
+            case topics.SUGGESTIONS.name | topics.CHOICES.name | topics.BOUNCES.name:
                 pass  # Not compacted: a tombstone there means nothing.
             case _:
                 raise ValueError(f"the notifier does not read {topic}")

@@ -28,6 +28,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Tem
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.notifier.catalogue import CatalogueError, load_catalogue
+from services.notifier.envelope import short_lines
 from services.notifier.prompts import PROMPTS_PER_MEETING
 from shared.contracts import EmailKind, SuggestionKind
 from shared.slots import Slot
@@ -202,7 +203,7 @@ def _compile(file: Path, parts: dict[str, str]) -> str:
         raise WordsError(f"{file.parent.name}/{file.name}: there is no part {missing}") from None
     except Exception as error:  # mrml raises what it likes; its message names line and tag.
         raise WordsError(f"{file.parent.name}/{file.name}: {error}") from None
-    return output if isinstance(output, str) else str(output.content)
+    return short_lines(output if isinstance(output, str) else str(output.content))
 
 
 _C = TypeVar("_C", bound=_Catalogue)

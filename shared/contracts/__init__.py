@@ -13,6 +13,10 @@ choices        `Choice`                             `shared.contracts.choice`
 preferences    `Preference`                         `shared.contracts.choice`
 outbox         `Email`                              `shared.contracts.email`
 deliveries     `Delivery`                           `shared.contracts.email`
+bounces        `Bounce`                             `shared.contracts.mail`
+suppressions   `Suppression`                        `shared.contracts.mail`
+unreachable    `Unreachable`                        `shared.contracts.mail`
+mail-orders    `MailOrder`                          `shared.contracts.mail`
 ============== ==================================== =======================
 
 Times on topics are integers, milliseconds since the epoch in UTC, and say so in
@@ -20,8 +24,18 @@ their names. Only `Contact` (and a partner's own `SignUp`) holds personal data.
 """
 
 from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKind
-from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind
+from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind, Fault
 from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState, Meeting
+from shared.contracts.mail import (
+    EVERYWHERE,
+    Bounce,
+    BounceKind,
+    MailOrder,
+    OrderKind,
+    Suppression,
+    SuppressionReason,
+    Unreachable,
+)
 from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind, Profile
 from shared.contracts.record import Record
 from shared.contracts.signup import CloudEvent, Consent, EventType, Openness, PlaceInput, SignUp
@@ -35,7 +49,10 @@ from shared.contracts.suggestion import (
 )
 
 __all__ = [
+    "EVERYWHERE",
     "Anchor",
+    "Bounce",
+    "BounceKind",
     "Choice",
     "ChoiceKind",
     "ClosingReason",
@@ -47,11 +64,14 @@ __all__ = [
     "Email",
     "EmailKind",
     "EventType",
+    "Fault",
     "Introduction",
     "IntroductionState",
+    "MailOrder",
     "Meeting",
     "MeetingPlace",
     "Openness",
+    "OrderKind",
     "PartnerRequest",
     "PartnerRequestKind",
     "PlaceInput",
@@ -64,4 +84,7 @@ __all__ = [
     "SignUp",
     "Suggestion",
     "SuggestionKind",
+    "Suppression",
+    "SuppressionReason",
+    "Unreachable",
 ]

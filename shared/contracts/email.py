@@ -66,6 +66,8 @@ class Email(Record):
 
 
 class DeliveryState(StrEnum):
+    PLANNED = "planned"
+    """To be sent, and certainly not taken yet: put off by the server, or kept back at the last moment."""
     SENDING = "sending"
     """Durably recorded before the first byte goes to the server."""
     SENT = "sent"
@@ -77,9 +79,21 @@ class DeliveryState(StrEnum):
     WITHHELD = "withheld"
     """The gate at send time said no: paused, unsubscribed, left, or the introduction is over."""
 
+    BOUNCED = "bounced"
+    """The server took it, and it came back: `reason` is the status that the report gave."""
+
     @property
     def is_final(self) -> bool:
-        return self is not DeliveryState.SENDING
+        return self not in (DeliveryState.PLANNED, DeliveryState.SENDING)
+
+
+class Fault(StrEnum):
+    """Why an email came to nothing, as far as it says something about the address."""
+
+    ADDRESS = "address"
+    """There is no such address: nothing is sent there again."""
+    RECIPIENT = "recipient"
+    """Full, busy, not to be reached: when it happens again and again, nothing is sent there any more."""
 
 
 class Delivery(Record):
@@ -99,7 +113,28 @@ class Delivery(Record):
     """The SMTP server's reply code, for `failed`."""
     reason: str = ""
     """Why it was withheld or failed; an enhanced status code or a word of ours, never the server's text."""
+    address: str = ""
+    """The keyed hash (`shared.ids.address_id`) of the address that it was to go to."""
+    fault: Fault | None = None
+    """For `failed` and `bounced`: whether the recipient's address is why."""
 
     @property
     def key(self) -> str:
         return self.email
+
+    @property
+    def has_set_out(self) -> bool:
+        """Whether its recipient may have it, now or before long."""
+        return self.state not in (DeliveryState.PLANNED, DeliveryState.WITHHELD)
+
+    def as_email(self) -> Email:
+        """The email that this is about, as far as it matters for sending it again."""
+        return Email(
+            community=self.community,
+            email=self.email,
+            introduction=self.introduction,
+            member=self.member,
+            kind=self.kind,
+            occasion=self.occasion,
+            planned_at_ms=self.recorded_at_ms,
+        )

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.contracts.record import Record
 from shared.slots import Slot
 
+Fact = bool | int | float | str
+"""A value of a setting."""
+
 
 class SuggestionKind(StrEnum):
     PAIR = "pair"
@@ -49,7 +52,10 @@ class ScoreParts(_Part):
 
 
 class RoundReference(_Part):
-    """Which round suggested it, so that the round can be run again and give the same."""
+    """Which round suggested it, and everything that the round depended on: run again, it gives the same.
+
+    What has a default was not on record at first: a round without it cannot be run again.
+    """
 
     round: str
     seed: int
@@ -57,6 +63,25 @@ class RoundReference(_Part):
     """Name and version of the engine."""
     offsets: dict[str, int]
     """By topic: the offset that the round's snapshot had reached, exclusive."""
+    now_ms: int = 0
+    """The moment of the snapshot: who was paused, how old everybody was, how long they had waited."""
+    waiting_round_seconds: float = 0.0
+    """So long a wait counted as one round waited in vain."""
+    opener_window_ms: int = 0
+    """Within so long before the moment, openings counted as an opener's load."""
+    policy: dict[str, Fact] = {}
+    """What differed from the matching policy's defaults."""
+    policy_digest: str = ""
+    """Of the whole policy: tells when the defaults have changed since."""
+    community: dict[str, Fact | dict[str, Fact]] = {}
+    """What matching read in the community's file, as far as it differed from the defaults."""
+    snapshot: str = ""
+    """Digest of what the round saw: tells when the topics do not hold all of it any more."""
+
+    @property
+    def can_be_run_again(self) -> bool:
+        """Whether all that a round depended on is on record."""
+        return bool(self.snapshot)
 
 
 class Suggestion(Record):

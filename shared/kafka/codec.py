@@ -8,16 +8,20 @@ from pydantic import ValidationError
 
 from shared import topics
 from shared.contracts import (
+    Bounce,
     Choice,
     Contact,
     Delivery,
     Email,
     Introduction,
+    MailOrder,
     PartnerRequest,
     Preference,
     Profile,
     Record,
     Suggestion,
+    Suppression,
+    Unreachable,
 )
 
 MODELS = MappingProxyType[str, type[Record]](
@@ -31,6 +35,10 @@ MODELS = MappingProxyType[str, type[Record]](
         topics.PREFERENCES.name: Preference,
         topics.OUTBOX.name: Email,
         topics.DELIVERIES.name: Delivery,
+        topics.BOUNCES.name: Bounce,
+        topics.SUPPRESSIONS.name: Suppression,
+        topics.UNREACHABLE.name: Unreachable,
+        topics.MAIL_ORDERS.name: MailOrder,
     }
 )
 """What lies on each of our own topics. (`signups` is the partners': `services.intake` reads it.)"""

@@ -108,7 +108,8 @@ async def send_dead_letters(
 
 async def read_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
     """All dead letters that are there now, partition by partition, oldest first."""
-    reader = new_reader(settings)
+    # The reader begins there by itself: a seek right after `assign` races with its going to the end.
+    reader = new_reader(settings, auto_offset_reset="earliest")
     await reader.start()
     try:
         places = [TopicPartition(DEAD_LETTERS.name, number) for number in range(settings.partitions)]

@@ -45,7 +45,7 @@ def tell(state: MatcherState, *records: Record) -> MatcherState:
 
 
 def seen(state: MatcherState, *, now_ms: int = NOW_MS) -> RoundInput:
-    return state.round_input("london", now_ms, opener_window_ms=1, reports_until_held_back=2)
+    return state.round_input("london", now_ms, opener_window_ms=1)
 
 
 def members(seen_: RoundInput) -> set[str]:

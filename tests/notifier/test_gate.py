@@ -109,6 +109,17 @@ def test_a_pause_does_not_withhold_what_was_said_yes_to() -> None:
         assert may_send(planned(state, EmailKind.INTRODUCTION, member), state, NOW) is None
 
 
+def test_not_now_after_everybody_said_yes_keeps_the_introduction_from_all() -> None:
+    """While the emails waited for the morning: the last thing that somebody said counts."""
+    state = a_state(PAIR, (A, YES), (B, YES))
+    told(state, pause(A, NOW + 1))
+    emails = {member: planned(state, EmailKind.INTRODUCTION, member) for member in PAIR.members}
+    assert may_send(emails[A], state, NOW + 2) == "paused"
+    assert may_send(emails[B], state, NOW + 2) == "somebody-else-withheld"
+    record(state, emails[B], DeliveryState.SENT)
+    assert may_send(emails[A], state, NOW + 2) is None, "their name is out already"
+
+
 @pytest.mark.parametrize("fact", [unsubscribe(A), left(A)])
 def test_an_introduction_goes_to_all_or_to_none(fact: Record) -> None:
     state = a_state(GROUP, *((member, YES) for member in GROUP.members))
