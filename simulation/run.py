@@ -61,7 +61,7 @@ def simulate(
     # The first round sees those who are there at the start.
     round_at_ms, day_at_ms, looked_at_ms = BEGINS_AT_MS + every_ms, BEGINS_AT_MS + DAY_MS, BEGINS_AT_MS
     while True:
-        due = (inhabitants.due_ms, world.notifier.next_alarm_ms(), round_at_ms, day_at_ms)
+        due = (inhabitants.due_ms, world.due_ms, round_at_ms, day_at_ms)
         world.now_ms = max(world.now_ms, min(at_ms for at_ms in due if at_ms is not None))
         if world.now_ms > ends_at_ms:
             break

@@ -18,16 +18,16 @@ from typing import Any, Protocol
 
 from services.intake.accept import Accepted, Desk
 from services.intake.gazetteer import load_gazetteers
-from services.matcher.policy import Policy
-from services.matcher.round import ENGINE, Round, check, propose
-from services.matcher.seats import suggest_newcomers
+from services.matcher.replay import reference_for, run
+from services.matcher.round import Round
 from services.matcher.settings import MatcherSettings
-from services.matcher.snapshot import Snapshot
 from services.matcher.state import READS, MatcherState, RoundInput
 from services.notifier.decisions import Fields, decide
 from services.notifier.gate import may_send
 from services.notifier.links import Link, LinkPurpose
+from services.notifier.quiet_hours import quiet_until_ms
 from services.notifier.state import PartitionState
+from services.notifier.traffic import AT_ONCE
 from shared import topics
 from shared.community import Community
 from shared.contracts import (
@@ -42,14 +42,12 @@ from shared.contracts import (
     PreferenceKind,
     Profile,
     Record,
-    RoundReference,
     Suggestion,
 )
-from shared.ids import round_id
 
 _DAY_MS = 24 * 3600 * 1000
 _TRANSITIONS_MAX = 500
-_EMAILS_MAX = 1000
+_EMAILS_MAX = 100_000
 _ROUND_MEMBERS_MIN = 2
 _LINK_DAYS = 400
 """Expiry is the pages' business; nobody here follows an old link."""
@@ -91,9 +89,9 @@ class World:
         self.now_ms = now_ms
         self.matcher = MatcherState()
         self.notifier = PartitionState()
-        self.policy = Policy()
         # As they come, whatever the environment of this machine says: a year must not depend on it.
         self.settings = MatcherSettings.model_construct(seed=seed)
+        self.policy = self.settings.policy
         self.watchers: list[Watcher] = []
         self.on_sent: Callable[[Email, Introduction], None] = lambda email, introduction: None
         self.offsets: Counter[str] = Counter()
@@ -145,14 +143,19 @@ class World:
     # What the services do about it
 
     def settle(self) -> None:
-        """The notifier works until nothing is left to do: introductions move on, emails go."""
+        """The notifier works until nothing is left to do: introductions move on, emails go that need not wait."""
         while True:
             transitions = self.notifier.reconcile(self.now_ms, self._communities, limit=_TRANSITIONS_MAX)
             for transition in transitions:
                 self.put(transition.introduction, *transition.emails)
-            if not transitions and not self.notifier.unsent_count:
+            if not self._send() and not transitions:
                 return
-            self._send()
+
+    @property
+    def due_ms(self) -> int | None:
+        """When time alone next gives the notifier something to do."""
+        times = (self.notifier.next_alarm_ms(), self._morning_ms() if self.notifier.unsent_count else None)
+        return min((at_ms for at_ms in times if at_ms is not None), default=None)
 
     def run_round(self) -> None:
         """The matcher looks at everybody who is free, if anything has changed."""
@@ -161,13 +164,21 @@ class World:
         seen = self.matcher.round_input(
             self.community.community,
             self.now_ms,
-            opener_window_ms=self.settings.opener_window_days * _DAY_MS,
-            reports_until_held_back=self.community.reports_until_held_back,
+            opener_window_ms=self.settings.opener_window_ms,
         )
         round_: Round | None = None
         suggestions: tuple[Suggestion, ...] = ()
         if len(seen.profiles) >= (1 if seen.seats else _ROUND_MEMBERS_MIN):
-            round_, suggestions = self._propose(seen)
+            reference = reference_for(
+                self.community,
+                self.policy,
+                offsets=self.offsets,
+                seed=self.settings.seed,
+                now_ms=self.now_ms,
+                waiting_round_seconds=self.settings.waiting_round_seconds,
+                opener_window_ms=self.settings.opener_window_ms,
+            )
+            round_, suggestions = run(self.community, seen, self.policy, reference)
         for watcher in self.watchers:
             watcher.round(seen, round_, suggestions, self.now_ms)
         self.put(*suggestions)
@@ -191,8 +202,16 @@ class World:
         if topic in _NOTIFIER_READS:
             self.notifier.apply(topic, key, record)
 
-    def _send(self) -> None:
-        for email in self.notifier.unsent(_EMAILS_MAX):
+    def _morning_ms(self) -> int | None:
+        """The end of the quiet hours, if it is night. Everybody lives where the community is."""
+        return quiet_until_ms(self.community.quiet_hours, self.community.time_zone, self.now_ms)
+
+    def _send(self) -> int:
+        """Send what waits; gives how many have come to an end. At night only what must not wait goes."""
+        emails = self.notifier.unsent(_EMAILS_MAX)
+        if self._morning_ms() is not None:
+            emails = [email for email in emails if email.kind in AT_ONCE]
+        for email in emails:
             if may_send(email, self.notifier, self.now_ms) is not None:
                 self.put(self._delivery(email, DeliveryState.WITHHELD, 0))
                 continue
@@ -202,6 +221,7 @@ class World:
             for watcher in self.watchers:
                 watcher.sent(email, introduction, self.now_ms)
             self.on_sent(email, introduction)
+        return len(emails)
 
     def _delivery(self, email: Email, state: DeliveryState, attempts: int) -> Delivery:
         return Delivery(
@@ -216,42 +236,3 @@ class World:
             recorded_at_ms=self.now_ms,
             occasion=email.occasion,
         )
-
-    def _propose(self, seen: RoundInput) -> tuple[Round, tuple[Suggestion, ...]]:
-        """As the matcher's runner does it: seats first, then pairs and groups of those who are left, checked."""
-        community, policy, seed, now_ms = self.community, self.policy, self.settings.seed, self.now_ms
-        reference = RoundReference(
-            round=round_id(community.community, self.offsets.items(), seed),
-            seed=seed,
-            engine=ENGINE,
-            offsets=dict(self.offsets),
-        )
-        round_ms = self.settings.waiting_round_seconds * 1000
-        waited_rounds = {
-            member: int(max(0, now_ms - since_ms) // round_ms) for member, since_ms in seen.waiting_since_ms.items()
-        }
-        seated = suggest_newcomers(
-            seen.seats,
-            seen.profiles,
-            community,
-            policy,
-            now_ms=now_ms,
-            waited_rounds=waited_rounds,
-            history=seen.times_together,
-            blocked=seen.blocked,
-            reference=reference,
-        )
-        taken = {suggestion.newcomer for suggestion in seated}
-        snapshot = Snapshot.of(
-            community,
-            [profile for profile in seen.profiles if profile.member not in taken],
-            now_ms=now_ms,
-            waited_rounds=waited_rounds,
-            history=seen.times_together,
-            opener_load=seen.opener_load,
-            blocked=seen.blocked,
-        )
-        proposed = propose(snapshot, policy, seed=seed)
-        suggestions = proposed.suggestions(community, now_ms=now_ms, reference=reference)
-        check(suggestions, snapshot, policy)
-        return proposed, seated + suggestions
