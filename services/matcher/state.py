@@ -362,6 +362,11 @@ class MatcherState:
                 or introduction.introduced_at_ms
                 or introduction.proposed_at_ms
             )
+            # Who is out of it waits on: what the others make of it later has nothing to do with them.
+            if member in introduction.said_no:
+                at_ms = introduction.proposed_at_ms
+            elif introduction.introduced_at_ms is not None and member not in introduction.present:
+                at_ms = introduction.introduced_at_ms
             state.waits_anew_ms[member] = max(at_ms, state.waits_anew_ms.get(member, 0))
 
     def _settle_freedom(self, state: CommunityState, member: str) -> None:

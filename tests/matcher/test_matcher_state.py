@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matcher_people import LONDON, NOW_MS, REFERENCE, person
@@ -238,3 +239,49 @@ def test_the_order_of_topics_does_not_matter(seed: int) -> None:
     assert found.blocked == [("m_d", "m_e")]
     assert [seat.group.present for seat in found.seats] == [GROUP]
     assert next(p.looking_for for p in found.profiles if p.member == "m_d") == ("group",)
+
+
+@pytest.mark.parametrize("introduced", [(*GROUP, "m_gone"), GROUP], ids=["left", "never-answered"])
+def test_who_is_out_of_it_waits_on_whatever_the_others_make_of_it(introduced: tuple[str, ...]) -> None:
+    """The group becomes a standing one without them, and ends: they have waited all the time.
+
+    So has who never answered, and whom the quorum went ahead without.
+    """
+    state = tell(MatcherState(), *(person(member) for member in (*GROUP, "m_gone")))
+    left = ("m_gone",) if "m_gone" in introduced else ()
+    out: dict[str, Any] = {
+        "introduced": introduced,
+        "left": left,
+        "introduced_at_ms": NOW_MS + 10,
+        "settles_at_ms": None,
+    }
+    waits: list[int] = []
+    for later in (
+        standing(state=IntroductionState.INTRODUCED, revision=1, **out),
+        standing(standing_since_ms=NOW_MS + 50, revision=2, **out),
+        standing(
+            state=IntroductionState.CLOSED, standing_since_ms=NOW_MS + 50, closed_at_ms=NOW_MS + 90,
+            closing_reason=ClosingReason.SETTLED, revision=3, **out,
+        ),
+    ):  # fmt: skip
+        tell(state, later)
+        waits.append(seen(state, now_ms=NOW_MS + 100).waiting_since_ms["m_gone"])
+    assert waits == [NOW_MS + 10] * 3
+    assert seen(state, now_ms=NOW_MS + 100).waiting_since_ms["m_a"] == NOW_MS + 90
+
+
+def test_who_said_no_waits_on_while_the_others_have_time_to_answer() -> None:
+    state = tell(MatcherState(), *(person(member) for member in GROUP))
+    of = suggested(*GROUP)
+    facts = {
+        "community": "london", "introduction": of.suggestion, "suggestion": of, "said_no": ("m_a",),
+        "proposed_at_ms": NOW_MS + 10, "answer_by_ms": NOW_MS + 60,
+    }  # fmt: skip
+    tell(state, Introduction.model_validate({**facts, "state": IntroductionState.PROPOSED}))
+    assert seen(state, now_ms=NOW_MS + 100).waiting_since_ms == {"m_a": NOW_MS + 10}
+    closed = {**facts, "state": IntroductionState.CLOSED, "closing_reason": ClosingReason.DECLINED}
+    tell(state, Introduction.model_validate({**closed, "closed_at_ms": NOW_MS + 60, "said_yes": ("m_b",)}))
+    waits = seen(state, now_ms=NOW_MS + 100).waiting_since_ms
+    assert waits["m_a"] == NOW_MS + 10
+    assert waits["m_b"] < NOW_MS + 10, "who said yes keeps all of the time that they waited"
+    assert waits["m_c"] == NOW_MS + 60, "who said nothing kept the others waiting"
