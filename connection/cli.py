@@ -76,6 +76,39 @@ def demo(
 
 
 @cli.command(rich_help_panel=_HERE)
+def simulate(
+    members: Annotated[
+        int, typer.Option(min=4, max=100_000, help="How many people sign up in the course of it.")
+    ] = 2000,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How many days to live through.")] = 365,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same days, to the last number.")] = 1,
+    assumptions: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="What to assume otherwise about people; see simulation/assumptions.yaml."
+        ),
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(file_okay=False, help="Draw plots into this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Live through a year of a made-up community, in a few minutes and without Kafka or email.
+
+    The matcher's and the notifier's own decisions, and members whose behaviour is assumed:
+    the figures say how the services behave, and nothing about people. Exit status 1 if a
+    promise was broken, such as that nobody is in two introductions at once.
+    """
+    from simulation.command import SimulateOptions, simulate_command
+
+    raise typer.Exit(
+        simulate_command(
+            SimulateOptions(
+                members=members, days=days, seed=seed, assumptions=assumptions, figures=figures, json=as_json
+            )
+        )
+    )
+
+
+@cli.command(rich_help_panel=_HERE)
 def kafka(
     data: Annotated[
         Path | None, typer.Option(help="Keep the data in this folder; otherwise it is thrown away.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matcher_people import LONDON, NOW_MS, REFERENCE, person
@@ -238,3 +239,83 @@ def test_the_order_of_topics_does_not_matter(seed: int) -> None:
     assert found.blocked == [("m_d", "m_e")]
     assert [seat.group.present for seat in found.seats] == [GROUP]
     assert next(p.looking_for for p in found.profiles if p.member == "m_d") == ("group",)
+
+
+@pytest.mark.parametrize("introduced", [(*GROUP, "m_gone"), GROUP], ids=["left", "never-answered"])
+def test_who_is_out_of_it_waits_on_whatever_the_others_make_of_it(introduced: tuple[str, ...]) -> None:
+    """The group becomes a standing one without them, and ends: they have waited all the time.
+
+    So has who never answered, and whom the quorum went ahead without.
+    """
+    state = tell(MatcherState(), *(person(member) for member in (*GROUP, "m_gone")))
+    left = ("m_gone",) if "m_gone" in introduced else ()
+    out: dict[str, Any] = {
+        "introduced": introduced,
+        "left": left,
+        "introduced_at_ms": NOW_MS + 10,
+        "settles_at_ms": None,
+    }
+    waits: list[int] = []
+    for later in (
+        standing(state=IntroductionState.INTRODUCED, revision=1, **out),
+        standing(standing_since_ms=NOW_MS + 50, revision=2, **out),
+        standing(
+            state=IntroductionState.CLOSED, standing_since_ms=NOW_MS + 50, closed_at_ms=NOW_MS + 90,
+            closing_reason=ClosingReason.SETTLED, revision=3, **out,
+        ),
+    ):  # fmt: skip
+        tell(state, later)
+        waits.append(seen(state, now_ms=NOW_MS + 100).waiting_since_ms["m_gone"])
+    assert waits == [NOW_MS + 10] * 3
+    assert seen(state, now_ms=NOW_MS + 100).waiting_since_ms["m_a"] == NOW_MS + 90
+
+
+def test_who_said_no_waits_on_while_the_others_have_time_to_answer() -> None:
+    state = tell(MatcherState(), *(person(member) for member in GROUP))
+    of = suggested(*GROUP)
+    facts = {
+        "community": "london", "introduction": of.suggestion, "suggestion": of, "said_no": ("m_a",),
+        "proposed_at_ms": NOW_MS + 10, "answer_by_ms": NOW_MS + 60,
+    }  # fmt: skip
+    tell(state, Introduction.model_validate({**facts, "state": IntroductionState.PROPOSED}))
+    assert seen(state, now_ms=NOW_MS + 100).waiting_since_ms == {"m_a": NOW_MS + 10}
+    closed = {**facts, "state": IntroductionState.CLOSED, "closing_reason": ClosingReason.DECLINED}
+    tell(state, Introduction.model_validate({**closed, "closed_at_ms": NOW_MS + 60, "said_yes": ("m_b",)}))
+    waits = seen(state, now_ms=NOW_MS + 100).waiting_since_ms
+    assert waits["m_a"] == NOW_MS + 10
+    assert waits["m_b"] < NOW_MS + 10, "who said yes keeps all of the time that they waited"
+    assert waits["m_c"] == NOW_MS + 60, "who said nothing kept the others waiting"
+
+
+def opened(suggestion: Suggestion, state: IntroductionState, opener: str | None, **more: Any) -> Introduction:
+    return Introduction.model_validate(
+        {
+            "community": "london", "introduction": suggestion.suggestion, "suggestion": suggestion, "state": state,
+            "opener": opener, "proposed_at_ms": NOW_MS, "answer_by_ms": NOW_MS, **more,
+        }
+    )  # fmt: skip
+
+
+def load(*records: Record) -> dict[str, int]:
+    state = tell(MatcherState(), *(person(member) for member in GROUP), *records)
+    return {
+        member: sum(at >= NOW_MS for at in state.communities["london"].openings[member].values()) for member in GROUP
+    }
+
+
+def test_who_was_only_going_to_be_asked_to_go_first_is_not_worn_out() -> None:
+    suggestion = suggested(*GROUP, opener="m_a")
+    proposed = opened(suggestion, IntroductionState.PROPOSED, None)
+    fell_through = opened(
+        suggestion, IntroductionState.CLOSED, None, closed_at_ms=NOW_MS, closing_reason=ClosingReason.EXPIRED
+    )
+    introduced = opened(suggestion, IntroductionState.INTRODUCED, "m_a", introduced=GROUP, introduced_at_ms=NOW_MS)
+    taken_over = opened(suggestion, IntroductionState.INTRODUCED, "m_b", introduced=GROUP, introduced_at_ms=NOW_MS)
+    over = opened(
+        suggestion, IntroductionState.CLOSED, "m_b", introduced=GROUP, introduced_at_ms=NOW_MS, closed_at_ms=NOW_MS,
+        closing_reason=ClosingReason.SETTLED,
+    )  # fmt: skip
+    assert load(suggestion) == load(suggestion, proposed) == {"m_a": 1, "m_b": 0, "m_c": 0}
+    assert load(suggestion, proposed, fell_through) == {"m_a": 0, "m_b": 0, "m_c": 0}
+    assert load(suggestion, proposed, introduced) == {"m_a": 1, "m_b": 0, "m_c": 0}
+    assert load(suggestion, introduced, taken_over) == load(over, suggestion) == {"m_a": 0, "m_b": 1, "m_c": 0}
