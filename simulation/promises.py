@@ -13,7 +13,7 @@ from itertools import combinations
 
 from services.intake.gazetteer import distance_km
 from services.matcher.round import Round
-from services.matcher.state import RoundInput
+from services.matcher.state import REPORTS_UNTIL_HELD_BACK, RoundInput
 from shared import topics
 from shared.contracts import (
     Email,
@@ -41,7 +41,7 @@ PROMISES = {
     "no-invitation-in-a-pause": "No invitation goes to who is on a pause.",
     "seats-are-offered": "A free seat is offered in the first round in which somebody fits who is in no such group.",
     "nothing-lies-about": "No introduction stands still after its time has come.",
-    "free-is-free": "Whom nothing keeps is free for the matcher, and nobody else is.",
+    "free-is-free": "Whom nothing keeps, and few have reported, is free for the matcher; nobody else is.",
     "waits-count": "Nobody's wait starts anew while nothing keeps them, and they have no group.",
     "names-after-yes": "Nobody reads the others' names unless they said yes.",
 }
@@ -75,6 +75,7 @@ class Promises:
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         """By member: whom they were suggested to, or came to know."""
         self._apart: defaultdict[str, set[str]] = defaultdict(set)
+        self._reporters: defaultdict[str, set[str]] = defaultdict(set)
         self._gone: set[str] = set()
         self._paused_until_ms: dict[str, int] = {}
         self._waits_since_ms: dict[str, int] = {}
@@ -144,6 +145,7 @@ class Promises:
             self._check(False, "nothing-lies-about", now_ms, f"{item} was not taken up")
         for member in self._profiles:
             away = member in self._gone or self._paused_until_ms.get(member, 0) > now_ms
+            away |= len(self._reporters.get(member, ())) >= REPORTS_UNTIL_HELD_BACK
             is_free = self._world.matcher.is_free(community, member, now_ms)
             expected = not away and not self._kept_by.get(member)
             what = f"{member} is {'free' if is_free else 'not free'}"
@@ -158,6 +160,8 @@ class Promises:
             case PreferenceKind.BLOCK | PreferenceKind.REPORT if preference.about is not None:
                 self._apart[preference.member].add(preference.about)
                 self._apart[preference.about].add(preference.member)
+                if preference.kind is PreferenceKind.REPORT:
+                    self._reporters[preference.about].add(preference.member)
             case _:
                 pass
 
