@@ -69,6 +69,7 @@ def report_of(year: Year) -> dict[str, Any]:
             }
             for name, kind in kinds.items()
         },
+        "group_sizes": _group_sizes(cases),
         "answers": _answers(cases, kinds),
         "seats": {
             **_seats(year.tally.seats, year.ended_at_ms),
@@ -110,6 +111,20 @@ def _funnel(cases: Iterable[Case], kind: SuggestionKind, reached: Mapping[str, s
             counts["standing"] += case.standing
             counts.update(reached.get(case.suggestion.suggestion, ()))
     return {stage: counts[stage] for stage in STAGES}
+
+
+def _group_sizes(cases: Sequence[Case]) -> dict[str, dict[str, int]]:
+    """By how many were suggested to each other: how many such groups there were, and how far they came."""
+    groups = [case for case in cases if case.kind is SuggestionKind.GROUP]
+    found: dict[str, dict[str, int]] = {}
+    for size in sorted({len(case.suggestion.members) for case in groups}):
+        some = [case for case in groups if len(case.suggestion.members) == size]
+        found[str(size)] = {
+            "suggested": len(some),
+            "introduced": sum(case.introduced for case in some),
+            "standing": sum(case.standing for case in some),
+        }
+    return found
 
 
 def _answers(cases: Sequence[Case], kinds: Mapping[str, SuggestionKind]) -> dict[str, Any]:
