@@ -35,7 +35,7 @@ PROMISES = {
     "one-at-a-time": "Nobody is kept by two open introductions at once.",
     "opener-where-there-is-one": "No suggestion goes without an opener that has somebody in it who can go first.",
     "openers-rest": "Nobody is suggested as an opener more often within the window than the policy allows.",
-    "never-twice": "Nobody is suggested to somebody whom they were suggested to, or came to know, before.",
+    "never-twice": "Nobody is suggested to somebody whom they were suggested to, or have a group with.",
     "kept-apart": "Nobody is suggested to somebody when either has blocked or reported the other.",
     "nobody-is-written-to-after-goodbye": "No email goes to who has left, unsubscribed or been erased.",
     "no-invitation-in-a-pause": "No invitation goes to who is on a pause.",
@@ -174,7 +174,9 @@ class Promises:
             if suggestion.newcomer is None or suggestion.newcomer in (one, other)
         ]
         for one, other in asked:
-            self._check(other not in self._known[one], "never-twice", now_ms, f"{item}: {one} and {other}")
+            self._check(
+                other not in self._known[one], "never-twice", now_ms, f"{suggestion.kind} {item}: {one} and {other}"
+            )
             self._check(other not in self._apart[one], "kept-apart", now_ms, f"{item}: {one} and {other}")
         for member in suggestion.engages:
             kept = self._kept_by.get(member)
@@ -219,8 +221,9 @@ class Promises:
             self._introductions.pop(item, None)
             if not introduction.introduced:
                 self._fell_through.add(item)
+        # Who joins is told of those who are in it, and not of those who had left by then.
         if introduction.joined:
-            self._acquaint(introduction.everybody)
+            self._acquaint(introduction.present)
         for member in introduction.everybody:
             kept = self._kept_by[member]
             if introduction.engages(member):
