@@ -95,8 +95,11 @@ def _funnel(figure: Figure, report: Mapping[str, Any]) -> None:
 
 def _waiting(figure: Figure, report: Mapping[str, Any]) -> None:
     waiting = report["waiting_days"]
-    panels = (("until_suggested", "Until first suggested to somebody"), ("until_met", "Until they first met somebody"))
-    for place, (name, title) in enumerate(panels, start=1):
+    panels = (
+        ("until_suggested", "Until first suggested to somebody", 60),
+        ("until_met", "Until they first met somebody", 180),
+    )
+    for place, (name, title, days_max) in enumerate(panels, start=1):
         axes = figure.add_subplot(1, 2, place)
         for wish in WISHES:
             curve = waiting[name][wish]["curve"]
@@ -108,7 +111,7 @@ def _waiting(figure: Figure, report: Mapping[str, Any]) -> None:
         axes.set_title(title)
         axes.set_xlabel("days since sign-up")
         axes.set_ylabel("members to whom it has come (%)")
-        axes.set_xlim(0, min(180, report["days"]))
+        axes.set_xlim(0, min(days_max, report["days"]))
         axes.set_ylim(0, 101)
         if place == 1:
             axes.legend(loc="lower right")

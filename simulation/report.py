@@ -83,6 +83,7 @@ def report_of(year: Year) -> dict[str, Any]:
         "openers": _openers(year),
         "left_out": _left_out(year),
         "emails": dict(sorted((kind.value, count) for kind, count in year.tally.emails.items())),
+        "a_month": _a_month(year),
         "rounds": year.tally.rounds,
         "free_in_a_round_mean": _share(year.tally.free_in_rounds, year.tally.rounds),
     }
@@ -330,6 +331,17 @@ def _by_wish(lives: Iterable[Life]) -> dict[str, list[Life]]:
         found["groups only" if life.profile.looking_for == ("group",) else wish].append(life)
         found["all"].append(life)
     return found
+
+
+def _a_month(year: Year) -> dict[str, Distribution]:
+    """What members got in thirty days, of those who were here for as long."""
+    found: dict[str, list[float]] = {"invitations": [], "emails": []}
+    for life in year.tally.lives.values():
+        days = ((life.gone_at_ms or year.ended_at_ms) - life.signed_up_at_ms) / DAY_MS
+        if days >= 30:
+            found["invitations"].append(life.invitations * 30 / days)
+            found["emails"].append(life.emails * 30 / days)
+    return {name: distribution(values) for name, values in found.items()}
 
 
 # Small print

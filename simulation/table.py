@@ -38,6 +38,9 @@ def show(report: Mapping[str, Any], console: Console) -> None:
     console.print()
     console.print(_seats(report["seats"], report["standing"]))
     console.print()
+    for name, a_month in report["a_month"].items():
+        console.print(f"A member gets, in thirty days, {name}: {_spread(a_month)}.", highlight=False)
+    console.print()
     _promises(report["promises"], console)
 
 

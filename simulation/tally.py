@@ -66,6 +66,8 @@ class Life:
     """While they are free: since when, as rounds have seen it."""
     waits_ms: list[int] = field(default_factory=list)
     """How long they were free, each time until they were suggested to somebody."""
+    invitations: int = 0
+    emails: int = 0
     openings_ms: list[int] = field(default_factory=list)
     why_not: LeftOver | None = None
     """Why the last round that saw them free found nobody."""
@@ -108,6 +110,8 @@ class Tally:
 
     def sent(self, email: Email, introduction: Introduction, now_ms: int) -> None:
         self.emails[email.kind] += 1
+        self.lives[email.member].emails += 1
+        self.lives[email.member].invitations += email.kind is EmailKind.INVITATION
         case = self.cases[email.introduction]
         if email.kind is EmailKind.INVITATION:
             case.invited += 1
