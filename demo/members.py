@@ -50,10 +50,10 @@ class Behaviour:
     yes: float = 0.82
     no: float = 0.08
     pause: float = 0.02
-    tells: float = 0.95
+    tells: float = 0.98
     """Answers when asked how a date was."""
-    met: float = 0.93
-    again: float = 0.9
+    met: float = 0.97
+    again: float = 0.95
     """Would like to meet again, of those who met."""
     deeper: float = 0.7
     opens: float = 0.08

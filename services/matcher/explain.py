@@ -232,13 +232,13 @@ def _why_passed_over(
 ) -> PassedOver:
     members = snapshot.members
     mine, yours = members[me], members[you]
-    looked_for = LOOKS_FOR_GROUP if kind is SuggestionKind.GROUP else LOOKS_FOR_PAIR
+    looked_for = LOOKS_FOR_PAIR if kind is SuggestionKind.PAIR else LOOKS_FOR_GROUP
     barred = why_barred(snapshot.barred, me, you)
     apart = distance_km(members, me, you)
     needs_one = bool(mine["needs_shared_interest"]) or bool(yours["needs_shared_interest"])
     # A life topic may stand in for an interest in a group alone.
     shares = bool(np.intersect1d(snapshot.interests.of(me), snapshot.interests.of(you)).size) or (
-        kind is SuggestionKind.GROUP and bool(np.intersect1d(snapshot.topics.of(me), snapshot.topics.of(you)).size)
+        kind is not SuggestionKind.PAIR and bool(np.intersect1d(snapshot.topics.of(me), snapshot.topics.of(you)).size)
     )
     stood_in_the_way = (
         (not int(yours["looks_for"]) & looked_for, PassedOver.LOOKS_FOR_SOMETHING_ELSE),

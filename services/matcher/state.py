@@ -15,6 +15,7 @@ from shared import topics
 from shared.contracts import (
     ClosingReason,
     Introduction,
+    IntroductionState,
     PartnerRequest,
     Preference,
     PreferenceKind,
@@ -78,6 +79,8 @@ class CommunityState:
     """By member: the suggestions and introductions that keep them from others."""
     together: defaultdict[str, set[Members]] = field(default_factory=lambda: defaultdict(set))
     times: defaultdict[Members, set[str]] = field(default_factory=lambda: defaultdict(set))
+    opener_of: dict[str, str] = field(default_factory=dict)
+    """By suggestion: who is, was, or would be asked to go first."""
     openings: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """By opener: when each of their suggestions was made, milliseconds."""
     waits_anew_ms: dict[str, int] = field(default_factory=dict)
@@ -236,6 +239,8 @@ class MatcherState:
         state.decided.add(key)
         if key not in state.suggested:
             self._remember(state, record.suggestion)
+        proposed = record.state is IntroductionState.PROPOSED
+        self._note_opening(state, record.suggestion, record.suggestion.opener if proposed else record.opener)
         self._notice_seats(state, key, record)
         # Of a seat the newcomer alone: the others have their group, whatever becomes of it.
         for member in (*record.suggestion.engages, *record.joined):
@@ -346,8 +351,17 @@ class MatcherState:
         state.times[suggestion.members].add(suggestion.suggestion)
         for member in suggestion.members:
             state.together[member].add(suggestion.members)
-        if suggestion.opener is not None:
-            state.openings[suggestion.opener][suggestion.suggestion] = suggestion.suggested_at_ms
+        self._note_opening(state, suggestion, suggestion.opener)
+
+    @staticmethod
+    def _note_opening(state: CommunityState, suggestion: Suggestion, opener: str | None) -> None:
+        """Who is asked to go first; nobody is, and nobody is worn out, where it fell through."""
+        before = state.opener_of.pop(suggestion.suggestion, None)
+        if before is not None:
+            state.openings[before].pop(suggestion.suggestion, None)
+        if opener is not None:
+            state.opener_of[suggestion.suggestion] = opener
+            state.openings[opener][suggestion.suggestion] = suggestion.suggested_at_ms
 
     @staticmethod
     def _start_waiting_anew(state: CommunityState, member: str, introduction: Introduction) -> None:

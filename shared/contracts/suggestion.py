@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.record import Record
 from shared.slots import Slot
@@ -108,7 +108,7 @@ class Suggestion(Record):
     """How long the one of them who waited longest had waited."""
     suggested_at_ms: int
     round: RoundReference
-    pace: Annotated[int, Field(ge=1, le=5)] | None = None
+    pace: int | None = None
     """How deep a first conversation may go for the least open of them; none in what was suggested before we told."""
     joins: str | None = None
     """Of a seat: the introduction whose group has it."""

@@ -285,3 +285,37 @@ def test_who_said_no_waits_on_while_the_others_have_time_to_answer() -> None:
     assert waits["m_a"] == NOW_MS + 10
     assert waits["m_b"] < NOW_MS + 10, "who said yes keeps all of the time that they waited"
     assert waits["m_c"] == NOW_MS + 60, "who said nothing kept the others waiting"
+
+
+def opened(suggestion: Suggestion, state: IntroductionState, opener: str | None, **more: Any) -> Introduction:
+    return Introduction.model_validate(
+        {
+            "community": "london", "introduction": suggestion.suggestion, "suggestion": suggestion, "state": state,
+            "opener": opener, "proposed_at_ms": NOW_MS, "answer_by_ms": NOW_MS, **more,
+        }
+    )  # fmt: skip
+
+
+def load(*records: Record) -> dict[str, int]:
+    state = tell(MatcherState(), *(person(member) for member in GROUP), *records)
+    return {
+        member: sum(at >= NOW_MS for at in state.communities["london"].openings[member].values()) for member in GROUP
+    }
+
+
+def test_who_was_only_going_to_be_asked_to_go_first_is_not_worn_out() -> None:
+    suggestion = suggested(*GROUP, opener="m_a")
+    proposed = opened(suggestion, IntroductionState.PROPOSED, None)
+    fell_through = opened(
+        suggestion, IntroductionState.CLOSED, None, closed_at_ms=NOW_MS, closing_reason=ClosingReason.EXPIRED
+    )
+    introduced = opened(suggestion, IntroductionState.INTRODUCED, "m_a", introduced=GROUP, introduced_at_ms=NOW_MS)
+    taken_over = opened(suggestion, IntroductionState.INTRODUCED, "m_b", introduced=GROUP, introduced_at_ms=NOW_MS)
+    over = opened(
+        suggestion, IntroductionState.CLOSED, "m_b", introduced=GROUP, introduced_at_ms=NOW_MS, closed_at_ms=NOW_MS,
+        closing_reason=ClosingReason.SETTLED,
+    )  # fmt: skip
+    assert load(suggestion) == load(suggestion, proposed) == {"m_a": 1, "m_b": 0, "m_c": 0}
+    assert load(suggestion, proposed, fell_through) == {"m_a": 0, "m_b": 0, "m_c": 0}
+    assert load(suggestion, proposed, introduced) == {"m_a": 1, "m_b": 0, "m_c": 0}
+    assert load(suggestion, introduced, taken_over) == load(over, suggestion) == {"m_a": 0, "m_b": 1, "m_c": 0}

@@ -201,7 +201,7 @@ async def test_three_taps_tell_how_it_was_each_recorded_by_itself(site: Site) ->
 
 async def test_who_did_not_meet_is_not_asked_the_rest(site: Site) -> None:
     page = await site.client.post(link(LinkPurpose.CHECK_IN), data={"answer": "not-met"})
-    assert "one new date" in page.text
+    assert "one new time" in page.text
     assert "<form" not in page.text
 
 
