@@ -131,14 +131,14 @@ def _openers(figure: Figure, report: Mapping[str, Any]) -> None:
     axes.set_title(
         f"Openers: at most {cap} times in {days} days" if max(map(int, most)) <= cap else "The cap is broken"
     )
-    axes.set_xlabel(f"the most that a member was suggested as opener in any {days} days (times)")
+    axes.set_xlabel(f"the most that a member was asked to go first in any {days} days (times)")
     axes.set_ylabel("members who can go first")
     axes.grid(visible=False, axis="x")
     axes = figure.add_subplot(1, 2, 2)
     times = openers["by_times_asked"]
     axes.bar([int(number) for number in times], list(times.values()), color=_BLUES[2], width=0.8)
-    axes.set_title("How often members were suggested as opener in all")
-    axes.set_xlabel("times suggested as opener while they were members")
+    axes.set_title("How often openers were asked in all")
+    axes.set_xlabel("times asked to go first while they were members")
     axes.set_ylabel("members who can go first")
     axes.grid(visible=False, axis="x")
 

@@ -221,6 +221,11 @@ class Promises:
             self._introductions.pop(item, None)
             if not introduction.introduced:
                 self._fell_through.add(item)
+        opener = introduction.suggestion.opener
+        if introduction.opener not in (None, opener):
+            # Somebody offered, and whoever was asked before is relieved.
+            at_ms = self._openings[opener].pop(item, now_ms) if opener is not None else now_ms
+            self._openings[introduction.opener or ""].setdefault(item, at_ms)
         # Who joins is told of those who are in it, and not of those who had left by then.
         if introduction.joined:
             self._acquaint(introduction.present)

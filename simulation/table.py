@@ -98,8 +98,9 @@ def _openers(openers: Mapping[str, Any]) -> Table:
     shares = openers["suggestions_with_one"]
     table.caption = (
         f"In all: median {_number(asked['median'])} times, the most {_number(asked['most'])}. With an opener: "
-        f"{_percent(shares['pairs'])} of the pairs, {_percent(shares['groups'])} of the groups. Of what they were "
-        f"suggested to open, {_percent(openers['came_about_share'])} came about."
+        f"{_percent(shares['pairs'])} of the pairs, {_percent(shares['groups'])} of the groups. Of what they "
+        f"were to open, {_percent(openers['came_about_share'])} came about; "
+        f"{openers['offered']:,} times somebody else offered."
     )
     return table
 
