@@ -208,7 +208,7 @@ class Promises:
         came_about = len(self._openings[opener].keys() - self._fell_through)
         happy = self._profiles[opener].openness.goes_first >= policy.goes_first_min
         self._check(
-            happy and came_about < most, "openers-rest", now_ms, f"{item}: {opener} for the {came_about + 1}th time"
+            happy and came_about < most, "openers-rest", now_ms, f"{item}: {opener} for the {came_about + 1}. time"
         )
         self._openings[opener][item] = now_ms
 
@@ -221,6 +221,8 @@ class Promises:
             self._introductions.pop(item, None)
             if not introduction.introduced:
                 self._fell_through.add(item)
+        if introduction.introduced and introduction.suggestion.opener not in introduction.introduced:
+            self._fell_through.add(item)  # for the opener, whom the others went ahead without
         opener = introduction.suggestion.opener
         if introduction.opener not in (None, opener):
             # Somebody offered, and whoever was asked before is relieved.
