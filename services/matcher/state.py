@@ -250,9 +250,11 @@ class MatcherState:
                 state.changes += 1
                 self._start_waiting_anew(state, member, record)
             self._settle_freedom(state, member)
-        for member in record.joined:
-            # They know everybody in it by now, and are never suggested to them again.
-            state.together[member].add(tuple(sorted({*record.members, *record.joined})))
+        if record.joined:
+            # They know everybody in it by now, and are never suggested to them again, nor these to them.
+            everybody = tuple(sorted({*record.members, *record.joined}))
+            for member in everybody:
+                state.together[member].add(everybody)
 
     def _preference(self, key: str, record: Record | None) -> None:
         member, _, kind = key.partition("/")

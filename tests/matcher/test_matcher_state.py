@@ -335,3 +335,12 @@ def test_who_went_first_did_so_even_if_they_left_afterwards() -> None:
     )
     assert load(suggestion, left) == load(over, suggestion) == {"m_a": 1, "m_b": 0, "m_c": 0}
     assert load(suggestion, without_them) == {"m_a": 0, "m_b": 0, "m_c": 0}
+
+
+def test_who_left_a_group_and_who_joined_it_since_are_kept_apart_whichever_of_them_is_free() -> None:
+    both = ("m_gone", "m_d")
+    state = tell(MatcherState(), *(person(member, looking_for=("friend", "group")) for member in (*GROUP, *both)))
+    grown = standing(present=("m_a", "m_d"), joined=("m_d",), left=("m_gone",), settles_at_ms=NOW_MS + 1)
+    found = seen(tell(state, grown))
+    assert members(found) & set(both) == {"m_gone"}
+    assert any(set(both) <= set(together) for together in found.times_together)
