@@ -228,9 +228,8 @@ class Promises:
             # Somebody offered, and whoever was asked before is relieved.
             at_ms = self._openings[opener].pop(item, now_ms) if opener is not None else now_ms
             self._openings[introduction.opener or ""].setdefault(item, at_ms)
-        # Who joins is told of those who are in it, and not of those who had left by then.
         if introduction.joined:
-            self._acquaint(introduction.present)
+            self._acquaint(introduction.everybody)
         for member in introduction.everybody:
             kept = self._kept_by[member]
             if introduction.engages(member):
@@ -255,6 +254,7 @@ class Promises:
             "group" in one.looking_for
             and suggestion.slot in one.available
             and suggestion.anchor.word in shares
+            and one.member not in group.everybody
             and way_km < one.travel_km - _ROUNDING_KM
             and all(
                 abs(one.birth_year - other.birth_year) <= community.age_gap_years_max
