@@ -95,8 +95,11 @@ def _funnel(figure: Figure, report: Mapping[str, Any]) -> None:
 
 def _waiting(figure: Figure, report: Mapping[str, Any]) -> None:
     waiting = report["waiting_days"]
-    panels = (("until_suggested", "Until first suggested to somebody"), ("until_met", "Until they first met somebody"))
-    for place, (name, title) in enumerate(panels, start=1):
+    panels = (
+        ("until_suggested", "Until first suggested to somebody", 60),
+        ("until_met", "Until they first met somebody", 180),
+    )
+    for place, (name, title, days_max) in enumerate(panels, start=1):
         axes = figure.add_subplot(1, 2, place)
         for wish in WISHES:
             curve = waiting[name][wish]["curve"]
@@ -108,7 +111,7 @@ def _waiting(figure: Figure, report: Mapping[str, Any]) -> None:
         axes.set_title(title)
         axes.set_xlabel("days since sign-up")
         axes.set_ylabel("members to whom it has come (%)")
-        axes.set_xlim(0, min(180, report["days"]))
+        axes.set_xlim(0, min(days_max, report["days"]))
         axes.set_ylim(0, 101)
         if place == 1:
             axes.legend(loc="lower right")
@@ -128,14 +131,14 @@ def _openers(figure: Figure, report: Mapping[str, Any]) -> None:
     axes.set_title(
         f"Openers: at most {cap} times in {days} days" if max(map(int, most)) <= cap else "The cap is broken"
     )
-    axes.set_xlabel(f"the most that a member was suggested as opener in any {days} days (times)")
+    axes.set_xlabel(f"the most that a member was asked to go first in any {days} days (times)")
     axes.set_ylabel("members who can go first")
     axes.grid(visible=False, axis="x")
     axes = figure.add_subplot(1, 2, 2)
     times = openers["by_times_asked"]
     axes.bar([int(number) for number in times], list(times.values()), color=_BLUES[2], width=0.8)
-    axes.set_title("How often members were suggested as opener in all")
-    axes.set_xlabel("times suggested as opener while they were members")
+    axes.set_title("How often openers were asked in all")
+    axes.set_xlabel("times asked to go first while they were members")
     axes.set_ylabel("members who can go first")
     axes.grid(visible=False, axis="x")
 

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from services.intake.gazetteer import distance_km
 from services.matcher.round import Round
-from services.matcher.state import RoundInput
+from services.matcher.state import REPORTS_UNTIL_HELD_BACK, RoundInput
 from shared import topics
 from shared.contracts import (
     Email,
@@ -35,13 +35,13 @@ PROMISES = {
     "one-at-a-time": "Nobody is kept by two open introductions at once.",
     "opener-where-there-is-one": "No suggestion goes without an opener that has somebody in it who can go first.",
     "openers-rest": "Nobody is suggested as an opener more often within the window than the policy allows.",
-    "never-twice": "Nobody is suggested to somebody whom they were suggested to, or came to know, before.",
+    "never-twice": "Nobody is suggested to somebody whom they were suggested to, or have a group with.",
     "kept-apart": "Nobody is suggested to somebody when either has blocked or reported the other.",
     "nobody-is-written-to-after-goodbye": "No email goes to who has left, unsubscribed or been erased.",
     "no-invitation-in-a-pause": "No invitation goes to who is on a pause.",
     "seats-are-offered": "A free seat is offered in the first round in which somebody fits who is in no such group.",
     "nothing-lies-about": "No introduction stands still after its time has come.",
-    "free-is-free": "Whom nothing keeps is free for the matcher, and nobody else is.",
+    "free-is-free": "Whom nothing keeps, and few have reported, is free for the matcher; nobody else is.",
     "waits-count": "Nobody's wait starts anew while nothing keeps them, and they have no group.",
     "names-after-yes": "Nobody reads the others' names unless they said yes.",
 }
@@ -75,6 +75,7 @@ class Promises:
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         """By member: whom they were suggested to, or came to know."""
         self._apart: defaultdict[str, set[str]] = defaultdict(set)
+        self._reporters: defaultdict[str, set[str]] = defaultdict(set)
         self._gone: set[str] = set()
         self._paused_until_ms: dict[str, int] = {}
         self._waits_since_ms: dict[str, int] = {}
@@ -144,6 +145,7 @@ class Promises:
             self._check(False, "nothing-lies-about", now_ms, f"{item} was not taken up")
         for member in self._profiles:
             away = member in self._gone or self._paused_until_ms.get(member, 0) > now_ms
+            away |= len(self._reporters.get(member, ())) >= REPORTS_UNTIL_HELD_BACK
             is_free = self._world.matcher.is_free(community, member, now_ms)
             expected = not away and not self._kept_by.get(member)
             what = f"{member} is {'free' if is_free else 'not free'}"
@@ -158,6 +160,8 @@ class Promises:
             case PreferenceKind.BLOCK | PreferenceKind.REPORT if preference.about is not None:
                 self._apart[preference.member].add(preference.about)
                 self._apart[preference.about].add(preference.member)
+                if preference.kind is PreferenceKind.REPORT:
+                    self._reporters[preference.about].add(preference.member)
             case _:
                 pass
 
@@ -170,7 +174,9 @@ class Promises:
             if suggestion.newcomer is None or suggestion.newcomer in (one, other)
         ]
         for one, other in asked:
-            self._check(other not in self._known[one], "never-twice", now_ms, f"{item}: {one} and {other}")
+            self._check(
+                other not in self._known[one], "never-twice", now_ms, f"{suggestion.kind} {item}: {one} and {other}"
+            )
             self._check(other not in self._apart[one], "kept-apart", now_ms, f"{item}: {one} and {other}")
         for member in suggestion.engages:
             kept = self._kept_by.get(member)
@@ -202,7 +208,7 @@ class Promises:
         came_about = len(self._openings[opener].keys() - self._fell_through)
         happy = self._profiles[opener].openness.goes_first >= policy.goes_first_min
         self._check(
-            happy and came_about < most, "openers-rest", now_ms, f"{item}: {opener} for the {came_about + 1}th time"
+            happy and came_about < most, "openers-rest", now_ms, f"{item}: {opener} for the {came_about + 1}. time"
         )
         self._openings[opener][item] = now_ms
 
@@ -215,6 +221,13 @@ class Promises:
             self._introductions.pop(item, None)
             if not introduction.introduced:
                 self._fell_through.add(item)
+        if introduction.introduced and introduction.suggestion.opener not in introduction.introduced:
+            self._fell_through.add(item)  # for the opener, whom the others went ahead without
+        opener = introduction.suggestion.opener
+        if introduction.opener not in (None, opener):
+            # Somebody offered, and whoever was asked before is relieved.
+            at_ms = self._openings[opener].pop(item, now_ms) if opener is not None else now_ms
+            self._openings[introduction.opener or ""].setdefault(item, at_ms)
         if introduction.joined:
             self._acquaint(introduction.everybody)
         for member in introduction.everybody:
@@ -241,6 +254,7 @@ class Promises:
             "group" in one.looking_for
             and suggestion.slot in one.available
             and suggestion.anchor.word in shares
+            and one.member not in group.everybody
             and way_km < one.travel_km - _ROUNDING_KM
             and all(
                 abs(one.birth_year - other.birth_year) <= community.age_gap_years_max

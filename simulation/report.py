@@ -69,6 +69,7 @@ def report_of(year: Year) -> dict[str, Any]:
             }
             for name, kind in kinds.items()
         },
+        "group_sizes": _group_sizes(cases),
         "answers": _answers(cases, kinds),
         "seats": {
             **_seats(year.tally.seats, year.ended_at_ms),
@@ -82,6 +83,7 @@ def report_of(year: Year) -> dict[str, Any]:
         "openers": _openers(year),
         "left_out": _left_out(year),
         "emails": dict(sorted((kind.value, count) for kind, count in year.tally.emails.items())),
+        "a_month": _a_month(year),
         "rounds": year.tally.rounds,
         "free_in_a_round_mean": _share(year.tally.free_in_rounds, year.tally.rounds),
     }
@@ -110,6 +112,20 @@ def _funnel(cases: Iterable[Case], kind: SuggestionKind, reached: Mapping[str, s
             counts["standing"] += case.standing
             counts.update(reached.get(case.suggestion.suggestion, ()))
     return {stage: counts[stage] for stage in STAGES}
+
+
+def _group_sizes(cases: Sequence[Case]) -> dict[str, dict[str, int]]:
+    """By how many were suggested to each other: how many such groups there were, and how far they came."""
+    groups = [case for case in cases if case.kind is SuggestionKind.GROUP]
+    found: dict[str, dict[str, int]] = {}
+    for size in sorted({len(case.suggestion.members) for case in groups}):
+        some = [case for case in groups if len(case.suggestion.members) == size]
+        found[str(size)] = {
+            "suggested": len(some),
+            "introduced": sum(case.introduced for case in some),
+            "standing": sum(case.standing for case in some),
+        }
+    return found
 
 
 def _answers(cases: Sequence[Case], kinds: Mapping[str, SuggestionKind]) -> dict[str, Any]:
@@ -239,28 +255,37 @@ def _first_met(year: Year) -> dict[str, int]:
 
 
 def _openers(year: Year) -> dict[str, Any]:
+    """How often members were asked to go first, of what came about; who offered to of their own accord aside."""
     policy, window_days = year.world.policy, year.world.settings.opener_window_days
-    able = [life for life in year.tally.lives.values() if life.profile.openness.goes_first >= policy.goes_first_min]
-    most = Counter(_most_within(life.openings_ms, window_days * DAY_MS) for life in able)
-    times = Counter(len(life.openings_ms) for life in able)
+    cases = list(year.tally.cases.values())
+    asked: dict[str, list[int]] = {
+        member: []
+        for member, life in year.tally.lives.items()
+        if life.profile.openness.goes_first >= policy.goes_first_min
+    }
+    suggested = [case for case in cases if case.suggestion.opener is not None]
+    offered = sum(case.introduced and case.opener != case.suggestion.opener for case in cases)
+    for case in suggested:
+        if case.introduced and case.suggestion.opener is not None and case.opener == case.suggestion.opener:
+            asked[case.suggestion.opener].append(case.suggestion.suggested_at_ms)
+    most = Counter(_most_within(times, window_days * DAY_MS) for times in asked.values())
+    times_asked = Counter(map(len, asked.values()))
     by_kind = {
-        name: [case for case in year.tally.cases.values() if case.kind is kind]
+        name: [case for case in cases if case.kind is kind]
         for name, kind in (("pairs", SuggestionKind.PAIR), ("groups", SuggestionKind.GROUP))
     }
     return {
-        "members_who_can": len(able),
+        "members_who_can": len(asked),
         "cap": policy.opener_load_max,
         "window_days": window_days,
-        "came_about_share": _share(
-            sum(case.introduced and case.suggestion.opener is not None for case in year.tally.cases.values()),
-            sum(len(life.openings_ms) for life in able),
-        ),
-        "asked": distribution([len(life.openings_ms) for life in able]),
-        "by_times_asked": {str(number): times[number] for number in range(max(times, default=0) + 1)},
+        "came_about_share": _share(sum(case.introduced for case in suggested), len(suggested)),
+        "offered": offered,
+        "asked": distribution([len(times) for times in asked.values()]),
+        "by_times_asked": {str(number): times_asked[number] for number in range(max(times_asked, default=0) + 1)},
         "by_most_within_window": {str(number): most[number] for number in range(max(most, default=0) + 1)},
         "suggestions_with_one": {
-            name: _share(sum(case.suggestion.opener is not None for case in cases), len(cases))
-            for name, cases in by_kind.items()
+            name: _share(sum(case.suggestion.opener is not None for case in some), len(some))
+            for name, some in by_kind.items()
         },
     }
 
@@ -315,6 +340,17 @@ def _by_wish(lives: Iterable[Life]) -> dict[str, list[Life]]:
         found["groups only" if life.profile.looking_for == ("group",) else wish].append(life)
         found["all"].append(life)
     return found
+
+
+def _a_month(year: Year) -> dict[str, Distribution]:
+    """What members got in thirty days, of those who were here for as long."""
+    found: dict[str, list[float]] = {"invitations": [], "emails": []}
+    for life in year.tally.lives.values():
+        days = ((life.gone_at_ms or year.ended_at_ms) - life.signed_up_at_ms) / DAY_MS
+        if days >= 30:
+            found["invitations"].append(life.invitations * 30 / days)
+            found["emails"].append(life.emails * 30 / days)
+    return {name: distribution(values) for name, values in found.items()}
 
 
 # Small print

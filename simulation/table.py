@@ -38,6 +38,9 @@ def show(report: Mapping[str, Any], console: Console) -> None:
     console.print()
     console.print(_seats(report["seats"], report["standing"]))
     console.print()
+    for name, a_month in report["a_month"].items():
+        console.print(f"A member gets, in thirty days, {name}: {_spread(a_month)}.", highlight=False)
+    console.print()
     _promises(report["promises"], console)
 
 
@@ -95,8 +98,9 @@ def _openers(openers: Mapping[str, Any]) -> Table:
     shares = openers["suggestions_with_one"]
     table.caption = (
         f"In all: median {_number(asked['median'])} times, the most {_number(asked['most'])}. With an opener: "
-        f"{_percent(shares['pairs'])} of the pairs, {_percent(shares['groups'])} of the groups. Of what they were "
-        f"suggested to open, {_percent(openers['came_about_share'])} came about."
+        f"{_percent(shares['pairs'])} of the pairs, {_percent(shares['groups'])} of the groups. Of what they "
+        f"were to open, {_percent(openers['came_about_share'])} came about; "
+        f"{openers['offered']:,} times somebody else offered."
     )
     return table
 

@@ -28,6 +28,8 @@ class Case:
     """What became of a suggestion."""
 
     suggestion: Suggestion
+    opener: str | None
+    """Who is to go first: whom the suggestion names, or who has offered since."""
     invited: int = 0
     said_yes: int = 0
     accepted: bool = False
@@ -66,7 +68,8 @@ class Life:
     """While they are free: since when, as rounds have seen it."""
     waits_ms: list[int] = field(default_factory=list)
     """How long they were free, each time until they were suggested to somebody."""
-    openings_ms: list[int] = field(default_factory=list)
+    invitations: int = 0
+    emails: int = 0
     why_not: LeftOver | None = None
     """Why the last round that saw them free found nobody."""
 
@@ -108,6 +111,8 @@ class Tally:
 
     def sent(self, email: Email, introduction: Introduction, now_ms: int) -> None:
         self.emails[email.kind] += 1
+        self.lives[email.member].emails += 1
+        self.lives[email.member].invitations += email.kind is EmailKind.INVITATION
         case = self.cases[email.introduction]
         if email.kind is EmailKind.INVITATION:
             case.invited += 1
@@ -141,15 +146,13 @@ class Tally:
         self.lives[member].gone_at_ms = now_ms
 
     def _suggestion(self, suggestion: Suggestion, now_ms: int) -> None:
-        self.cases[suggestion.suggestion] = Case(suggestion)
+        self.cases[suggestion.suggestion] = Case(suggestion, suggestion.opener)
         for member in suggestion.engages:
             life = self.lives[member]
             life.suggested_at_ms = life.suggested_at_ms or now_ms
             if life.free_since_ms is not None:
                 life.waits_ms.append(now_ms - life.free_since_ms)
                 life.free_since_ms = None
-        if suggestion.opener is not None:
-            self.lives[suggestion.opener].openings_ms.append(now_ms)
         if suggestion.joins is not None and suggestion.joins in self._seat_of:
             self._seat_of[suggestion.joins].offers += 1
 
@@ -159,6 +162,7 @@ class Tally:
         case.accepted |= introduction.state is IntroductionState.INTRODUCED or (
             introduction.closing_reason is ClosingReason.SEATED
         )
+        case.opener = introduction.opener or case.opener
         case.standing |= introduction.state is IntroductionState.STANDING
         case.closed = introduction.closing_reason
         if introduction.state is IntroductionState.STANDING:

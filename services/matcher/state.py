@@ -239,8 +239,7 @@ class MatcherState:
         state.decided.add(key)
         if key not in state.suggested:
             self._remember(state, record.suggestion)
-        proposed = record.state is IntroductionState.PROPOSED
-        self._note_opening(state, record.suggestion, record.suggestion.opener if proposed else record.opener)
+        self._note_opening(state, record.suggestion, self._who_opens(record))
         self._notice_seats(state, key, record)
         # Of a seat the newcomer alone: the others have their group, whatever becomes of it.
         for member in (*record.suggestion.engages, *record.joined):
@@ -251,9 +250,11 @@ class MatcherState:
                 state.changes += 1
                 self._start_waiting_anew(state, member, record)
             self._settle_freedom(state, member)
-        for member in record.joined:
-            # They know everybody in it by now, and are never suggested to them again.
-            state.together[member].add(tuple(sorted({*record.members, *record.joined})))
+        if record.joined:
+            # They know everybody in it by now, and are never suggested to them again, nor these to them.
+            everybody = tuple(sorted({*record.members, *record.joined}))
+            for member in everybody:
+                state.together[member].add(everybody)
 
     def _preference(self, key: str, record: Record | None) -> None:
         member, _, kind = key.partition("/")
@@ -352,6 +353,14 @@ class MatcherState:
         for member in suggestion.members:
             state.together[member].add(suggestion.members)
         self._note_opening(state, suggestion, suggestion.opener)
+
+    @staticmethod
+    def _who_opens(introduction: Introduction) -> str | None:
+        """Who was asked to go first. Whoever left it later, or did not want to meet again, was asked all the same."""
+        named = introduction.suggestion.opener
+        if introduction.state is IntroductionState.PROPOSED:
+            return named
+        return introduction.opener or (named if named in introduction.introduced else None)
 
     @staticmethod
     def _note_opening(state: CommunityState, suggestion: Suggestion, opener: str | None) -> None:

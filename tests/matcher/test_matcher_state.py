@@ -319,3 +319,28 @@ def test_who_was_only_going_to_be_asked_to_go_first_is_not_worn_out() -> None:
     assert load(suggestion, proposed, fell_through) == {"m_a": 0, "m_b": 0, "m_c": 0}
     assert load(suggestion, proposed, introduced) == {"m_a": 1, "m_b": 0, "m_c": 0}
     assert load(suggestion, introduced, taken_over) == load(over, suggestion) == {"m_a": 0, "m_b": 1, "m_c": 0}
+
+
+def test_who_went_first_did_so_even_if_they_left_afterwards() -> None:
+    """Asked too often is asked too often, also by meetings that they did not want to repeat."""
+    suggestion = suggested(*GROUP, opener="m_a")
+    told = {"introduced": GROUP, "introduced_at_ms": NOW_MS}
+    left = opened(suggestion, IntroductionState.INTRODUCED, None, **told, present=("m_b", "m_c"), left=("m_a",))
+    over = opened(
+        suggestion, IntroductionState.CLOSED, None, **told, left=("m_a",), closed_at_ms=NOW_MS,
+        closing_reason=ClosingReason.SETTLED,
+    )  # fmt: skip
+    without_them = opened(
+        suggestion, IntroductionState.INTRODUCED, None, introduced=("m_b", "m_c"), introduced_at_ms=NOW_MS
+    )
+    assert load(suggestion, left) == load(over, suggestion) == {"m_a": 1, "m_b": 0, "m_c": 0}
+    assert load(suggestion, without_them) == {"m_a": 0, "m_b": 0, "m_c": 0}
+
+
+def test_who_left_a_group_and_who_joined_it_since_are_kept_apart_whichever_of_them_is_free() -> None:
+    both = ("m_gone", "m_d")
+    state = tell(MatcherState(), *(person(member, looking_for=("friend", "group")) for member in (*GROUP, *both)))
+    grown = standing(present=("m_a", "m_d"), joined=("m_d",), left=("m_gone",), settles_at_ms=NOW_MS + 1)
+    found = seen(tell(state, grown))
+    assert members(found) & set(both) == {"m_gone"}
+    assert any(set(both) <= set(together) for together in found.times_together)
