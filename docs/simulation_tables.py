@@ -40,7 +40,7 @@ def funnel_rows(report: dict[str, Any]) -> list[str]:
     rows = [f"| | {' | '.join(STAGES)} |", f"| --- |{' ---: |' * len(STAGES)}"]
     for name in ("pairs", "groups"):
         total = report["funnel"][name]["total"]
-        cells = (f"{total[stage]:,} ({total[stage] / total['suggested']:.0%})" for stage in STAGES)
+        cells = (f"{total[stage]:,} ({total[stage] / total['suggested']:.1%})" for stage in STAGES)
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return rows
 
