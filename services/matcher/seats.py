@@ -62,7 +62,9 @@ def suggest_newcomers(
     )
     space = InterestSpace.of(snapshot.interests, len(snapshot.interest_words))
     row_of = {member: row for row, member in enumerate(snapshot.ids)}
-    available = np.array([member not in in_groups for member in snapshot.ids], np.bool_)
+    # Some who sit in a group are free again, and may join another; their own bars them from itself.
+    at_liberty = {profile.member for profile in free}
+    available = np.array([member in at_liberty for member in snapshot.ids], np.bool_)
     suggestions = []
     for seat in seats:
         rows = [row_of[profile.member] for profile in seat.profiles]
