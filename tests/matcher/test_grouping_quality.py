@@ -1,0 +1,148 @@
+"""How good groups are: beside an exact solver where it can say, and that changes keep every rule."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from matcher_people import communities, crowd, seen
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
+
+from services.matcher.candidates import best_candidates
+from services.matcher.compatibility import graph_of
+from services.matcher.grouping import Group, group
+from services.matcher.interests import InterestSpace
+from services.matcher.policy import Policy
+from services.matcher.score import score_pairs
+from services.matcher.snapshot import LOOKS_FOR_GROUP, LOOKS_FOR_PAIR, Snapshot
+
+
+class Exact:
+    """What is asked of a group and what it is worth, stated anew on the snapshot's arrays."""
+
+    def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
+        self.snapshot, self.policy = snapshot, policy
+        members = snapshot.members
+        space = InterestSpace.of(snapshot.interests, len(snapshot.interest_words))
+        self.graph = graph_of(best_candidates(snapshot, space, policy), snapshot, space, policy)
+        pairs = np.array(list(combinations(range(snapshot.size), 2)), np.int64).reshape(-1, 2)
+        self.weight = np.zeros((snapshot.size, snapshot.size))
+        if len(pairs):
+            self.weight[pairs[:, 0], pairs[:, 1]] = score_pairs(snapshot, space, pairs, policy).weight
+        self.weight += self.weight.T
+        homes = np.stack([members["east"], members["north"], members["up"]], axis=1)
+        self.reaches = np.linalg.norm(homes[:, None] - homes, axis=2) <= members["reach"][:, None]
+        born = members["birth_year"].astype(int)
+        oldest = snapshot.age_rule.year - np.minimum(born[:, None], born) - 1
+        gap = snapshot.age_rule.gap_years_max + np.maximum(0, oldest - 40) // 10
+        self.meet = (abs(born[:, None] - born) <= gap) & ((members["languages"][:, None] & members["languages"]) != 0)
+        for row in range(snapshot.size):
+            barred = slice(snapshot.barred.start[row], snapshot.barred.start[row + 1])
+            self.meet[row, snapshot.barred.other[barred]] = False
+        self.words = [
+            {("interest", item) for item in snapshot.interests.of(row).tolist()}
+            | {("life_topic", item) for item in snapshot.topics.of(row).tolist()}
+            for row in range(snapshot.size)
+        ]
+        self.best = np.zeros(snapshot.size)
+        for row in range(snapshot.size):
+            if members["looks_for"][row] & LOOKS_FOR_PAIR:
+                self.best[row] = max((edge["weight"] for edge in self.graph[row].values()), default=0)
+        self.openers = snapshot.openers(policy.goes_first_min, policy.opener_load_max)
+        self.seekers = np.flatnonzero(members["looks_for"] & LOOKS_FOR_GROUP).tolist()
+
+    def may_be(self, rows: tuple[int, ...]) -> bool:
+        members = self.snapshot.members
+        return bool(
+            all(self.meet[a, b] for a, b in combinations(rows, 2))
+            and np.bitwise_and.reduce(members["slots"][list(rows)])
+            and set.intersection(*(self.words[row] for row in rows))
+            and any(self.reaches[list(rows), host].all() for host in rows)
+        )
+
+    def worth(self, rows: tuple[int, ...]) -> float:
+        """To each the mean of their pairs; less in a size that is not wanted. -inf if it is too little for somebody."""
+        wanted, total = self.snapshot.community.groups.wanted, 0.0
+        for row in rows:
+            mean = self.weight[row, list(rows)].sum() / (len(rows) - 1)
+            if not self.snapshot.members["takes_any_size"][row]:
+                mean *= min(len(rows), wanted) / max(len(rows), wanted)
+            if mean * 100 < self.best[row] * self.policy.group_worth_percent * (1 - 1e-9):
+                return -np.inf
+            total += mean
+        return total
+
+    def most(self) -> float:
+        """What the best groups are worth together, if each must have an opener: set packing, by a solver."""
+        sizes = self.snapshot.community.groups
+        columns, of = [], []
+        for size in range(sizes.smallest, sizes.largest + 1):
+            for rows in combinations(self.seekers, size):
+                if self.openers[list(rows)].any() and self.may_be(rows) and (worth := self.worth(rows)) > 0:
+                    columns.append(rows)
+                    of.append(worth)
+        if not columns:
+            return 0.0
+        row = [member for rows in columns for member in rows]
+        column = [place for place, rows in enumerate(columns) for _ in rows]
+        cover = csr_array((np.ones(len(row)), (row, column)), shape=(self.snapshot.size, len(columns)))
+        found = milp(
+            -np.array(of) / 1e6,
+            constraints=LinearConstraint(cover, -np.inf, 1),
+            integrality=np.ones(len(columns)),
+            bounds=Bounds(0, 1),
+            options={"mip_rel_gap": 0},
+        )
+        assert found.status == 0
+        return -float(found.fun) * 1e6
+
+
+def dealt(exact: Exact, seed: int = 0) -> tuple[Group, ...]:
+    return group(exact.graph, exact.snapshot, exact.policy, seed=seed)
+
+
+def test_in_tiny_communities_groups_are_as_good_as_an_exact_solver_finds() -> None:
+    ours, most, equal = 0.0, 0.0, 0
+    for case in range(20):
+        looks: Any = (("group",),) if case % 2 else (("group",), ("friend", "group"))
+        people = crowd(14 + case % 3, seed=100 + case, words=6, looks=looks)
+        exact = Exact(seen(people, waited_rounds={"m_00001": 12, "m_00002": 9, "m_00003": 4}), Policy())
+        best = exact.most()
+        groups = dealt(exact)
+        found = sum(exact.worth(each.members) for each in groups if exact.openers[list(each.members)].any())
+        assert found <= best * (1 + 1e-9)
+        ours, most, equal = ours + found, most + best, equal + (found > best * (1 - 1e-6))
+    assert ours == pytest.approx(most)
+    assert equal == 20
+
+
+@settings(max_examples=60, deadline=None)
+@given(communities(most=30))
+def test_every_group_keeps_every_rule(community: Any) -> None:
+    people, state = community
+    exact = Exact(seen(people, **state), Policy())
+    groups = dealt(exact)
+    rows = [row for each in groups for row in each.members]
+    assert len(set(rows)) == len(rows)
+    assert set(rows) <= set(exact.seekers)
+    for each in groups:
+        assert exact.may_be(each.members)
+        assert exact.worth(each.members) >= 0
+        words = exact.snapshot.interest_words if each.anchor_kind == "interest" else exact.snapshot.topic_words
+        assert all((each.anchor_kind, words.index(each.anchor)) in exact.words[row] for row in each.members)
+    opened = sum(exact.openers[list(each.members)].any() for each in groups)
+    assert opened == len(groups) or len(groups) > exact.openers[exact.seekers].sum()
+    assert dealt(exact) == groups
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_number_of_threads_makes_the_same_groups(seed: int) -> None:
+    exact = Exact(seen(crowd(500, seed=seed, looks=(("group",), ("friend", "group")))), Policy())
+    made = [
+        group(exact.graph, exact.snapshot, exact.policy.model_copy(update={"threads": threads}), seed=seed)
+        for threads in (1, 2, 3)
+    ]
+    assert made[0] == made[1] == made[2]
+    assert sum(len(each.members) for each in made[0]) > 300
