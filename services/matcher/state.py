@@ -83,8 +83,11 @@ class CommunityState:
     """By suggestion: who is, was, or would be asked to go first."""
     openings: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """By opener: when each of their suggestions was made, milliseconds."""
-    waits_anew_ms: dict[str, int] = field(default_factory=dict)
-    """By member: since when they wait again, after an introduction that was not for them or has run its course."""
+    waits_anew_ms: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """By member and introduction: since when they wait again, after one that was not for them or has run its course.
+
+    What an introduction says last counts, so that reading all of it and reading what compaction left come to the same.
+    """
     apart: defaultdict[str, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(dict))
     """By member, then by the other: the keys of the blocks and reports between them, whoever made them."""
     seats: dict[str, Introduction] = field(default_factory=dict)
@@ -243,6 +246,7 @@ class MatcherState:
         self._notice_seats(state, key, record)
         # Of a seat the newcomer alone: the others have their group, whatever becomes of it.
         for member in (*record.suggestion.engages, *record.joined):
+            state.waits_anew_ms[member].pop(key, None)
             if record.engages(member):
                 state.engaged_by[member].add(key)
             else:
@@ -390,7 +394,7 @@ class MatcherState:
                 at_ms = introduction.proposed_at_ms
             elif introduction.introduced_at_ms is not None and member not in introduction.present:
                 at_ms = introduction.introduced_at_ms
-            state.waits_anew_ms[member] = max(at_ms, state.waits_anew_ms.get(member, 0))
+            state.waits_anew_ms[member][introduction.introduction] = at_ms
 
     def _settle_freedom(self, state: CommunityState, member: str) -> None:
         state.touched.add(member)
@@ -410,7 +414,7 @@ class MatcherState:
 
     @staticmethod
     def _waiting_since_ms(state: CommunityState, member: str) -> int:
-        return max(state.profiles[member].accepted_at_ms, state.waits_anew_ms.get(member, 0))
+        return max((state.profiles[member].accepted_at_ms, *state.waits_anew_ms.get(member, {}).values()))
 
 
 def _pair(one: str, other: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from io import StringIO
+from itertools import combinations
 from random import Random
 from typing import Any
 
@@ -166,7 +167,8 @@ def _seen(state: MatcherState, year: Year) -> dict[str, Any]:
     return {
         "free": sorted(profile.member for profile in seen.profiles),
         "waiting": seen.waiting_since_ms,
-        "together": seen.times_together,
+        "together": {pair for members in seen.times_together for pair in combinations(sorted(members), 2)},
+        "times together": {members: times for members, times in seen.times_together.items() if times},
         "load": {member: load for member, load in seen.opener_load.items() if load},
         "blocked": seen.blocked,
         "seats": [seat.group.introduction for seat in seen.seats],
