@@ -3,7 +3,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench figures lock clean
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -31,6 +31,9 @@ lint: $(READY) ## Style, types, and who may import whom
 
 bench: $(READY) ## The figures, as a table and as JSON
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
+
+figures: $(READY) ## The pictures of every email and page, taken anew in headless Chromium (docs/figures)
+	@KEEP_FIGURES=1 $(VENV)/bin/python -m pytest -q tests/notifier/test_looks.py $(ARGS)
 
 lock: ## Renew the locks from pyproject.toml (ARGS=--upgrade for newer versions)
 	@test -x $(UV) || { python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet uv; } >&2

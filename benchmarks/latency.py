@@ -18,7 +18,7 @@ from demo.kafka import EmbeddedKafka
 from demo.london import SOURCE, synthesize
 from demo.observer import Observer
 from demo.stack import Pace, Stack
-from services.intake.api import STRUCTURED
+from services.intake.envelopes import STRUCTURED
 from shared.contracts import Contact, Delivery, DeliveryState, Record, Suggestion
 
 _CATCH_UP_SECONDS_MAX = 120.0

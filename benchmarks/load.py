@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import os
 import sys
 import time
 from collections import Counter
@@ -32,6 +33,9 @@ _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length: "
 _CONNECTIONS_OPEN_LOOP_MAX = 512
 
+MARK = b"@" * 16
+"""In a body, where each request is to have a number of its own: services know an event by its id."""
+
 
 def encode(port: int, body: bytes, content_type: str, key: str) -> bytes:
     """One whole request."""
@@ -40,6 +44,12 @@ def encode(port: int, body: bytes, content_type: str, key: str) -> bytes:
         f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def renewed(requests: Sequence[bytes]) -> Iterator[bytes]:
+    """The requests again and again, with another number in place of each mark: never the same event twice."""
+    for number, request in enumerate(itertools.cycle(requests)):
+        yield request.replace(MARK, b"%06x%010x" % (os.getpid() % 2**24, number))
 
 
 class Tally:
@@ -124,7 +134,7 @@ async def closed_loop(
     stopped = False
 
     def until_stopped() -> Iterator[bytes]:
-        source = itertools.cycle(requests)
+        source = renewed(requests)
         while not stopped:
             yield next(source)
 
@@ -151,7 +161,7 @@ async def open_loop(port: int, requests: Sequence[bytes], *, rate: float, watch:
     opened: list[Connection] = []
     before, began = _processor(watch), time.perf_counter()
     late_seconds_max = 0.0
-    for number, request in enumerate(requests):
+    for number, request in zip(range(len(requests)), renewed(requests), strict=False):
         due = began + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         connection = next((one for one in opened if one.free.is_set() and not one.lost), None)

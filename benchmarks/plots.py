@@ -80,9 +80,7 @@ def draw_waiting(series: dict[str, Any]) -> Any:
     figure, axes = plt.subplots(figsize=(8, 4.2))
     after = {int(rounds): number for rounds, number in series["suggested_after"].items()}
     still = {int(rounds): number for rounds, number in series["still_waiting"].items() if int(rounds)}
-    axes.bar(
-        list(after), list(after.values()), color=_COLOURS[0], width=0.8, label="when they were suggested something"
-    )
+    axes.bar(list(after), list(after.values()), color=_COLOURS[0], label="when they were suggested something")
     axes.plot(list(still), list(still.values()), "o", color=_COLOURS[4], label="those who wait at the end")
     axes.set_yscale("log")
     _name(axes, "Who waits, and for how long", "rounds waited in vain", "members (each step is ten times as many)")

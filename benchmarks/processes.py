@@ -96,6 +96,7 @@ def service(name: str, environment: Mapping[str, str]) -> Iterator[Running]:
     port = free_port()
     settings = {
         "LOG_LEVEL": "INFO",
+        "NOTIFIER_KEEPS_QUIET_HOURS": "false",
         "COMMUNITIES_DIR": str(ROOT / "communities"),
         f"{name.upper()}_HTTP_PORT": str(port),
         **environment,

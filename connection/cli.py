@@ -11,6 +11,9 @@ import typer
 from pydantic import ValidationError
 
 from connection.dead_letters import dead_letters
+from connection.mail import mail
+from connection.partner import partner
+from connection.prompts import prompts
 from connection.topics import topics
 
 if TYPE_CHECKING:
@@ -26,9 +29,13 @@ cli = typer.Typer(
 )
 cli.add_typer(topics, name="topics")
 cli.add_typer(dead_letters, name="dead-letters")
+cli.add_typer(partner, name="partner")
+cli.add_typer(mail, name="mail")
+cli.add_typer(prompts, name="prompts")
 
 _SERVICES = "The services"
 _HERE = "On this machine"
+_ROUNDS = "Looking back at rounds"
 
 
 @cli.command(rich_help_panel=_HERE)
@@ -66,6 +73,39 @@ def demo(
         examples=examples,
     )
     raise typer.Exit(run(options))
+
+
+@cli.command(rich_help_panel=_HERE)
+def simulate(
+    members: Annotated[
+        int, typer.Option(min=4, max=100_000, help="How many people sign up in the course of it.")
+    ] = 2000,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How many days to live through.")] = 365,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same days, to the last number.")] = 1,
+    assumptions: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="What to assume otherwise about people; see simulation/assumptions.yaml."
+        ),
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(file_okay=False, help="Draw plots into this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Live through a year of a made-up community, in a few minutes and without Kafka or email.
+
+    The matcher's and the notifier's own decisions, and members whose behaviour is assumed:
+    the figures say how the services behave, and nothing about people. Exit status 1 if a
+    promise was broken, such as that nobody is in two introductions at once.
+    """
+    from simulation.command import SimulateOptions, simulate_command
+
+    raise typer.Exit(
+        simulate_command(
+            SimulateOptions(
+                members=members, days=days, seed=seed, assumptions=assumptions, figures=figures, json=as_json
+            )
+        )
+    )
 
 
 @cli.command(rich_help_panel=_HERE)
@@ -146,6 +186,38 @@ def import_(
     raise typer.Exit(import_command(file, mapping, url=url, api_key=api_key, limit=limit))
 
 
+@cli.command(rich_help_panel=_ROUNDS)
+def replay(
+    round_: Annotated[
+        str | None, typer.Argument(metavar="[ROUND]", help="Its id, as suggestions and the matcher's log have it.")
+    ] = None,
+    community: Annotated[str | None, typer.Option(help="The newest round of this community.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Run a round again from the topics, and compare: the same to the last byte, or what differs.
+
+    Exit status 0 only if it is the same, 1 if it differs or cannot be run again, 2 if the
+    question makes no sense. Needs KAFKA_BOOTSTRAP_SERVERS and COMMUNITIES_DIR, as the services do.
+    """
+    from connection.replay import replay_command
+
+    raise typer.Exit(replay_command(round_, community, as_json=as_json))
+
+
+@cli.command(rich_help_panel=_ROUNDS)
+def explain(
+    suggestion: Annotated[str, typer.Argument(help="Its id; introductions and emails' records carry it too.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Say why these people were suggested to each other, and whom that passed over for what reason.
+
+    Runs their round again from the topics. Members are ids; the matcher knows no names.
+    """
+    from connection.explain import explain_command
+
+    raise typer.Exit(explain_command(suggestion, as_json=as_json))
+
+
 def main() -> None:
     """The entry point of the program."""
     cli()
@@ -165,9 +237,11 @@ def _serve(service: str, settings_class: type[BaseSettings], build: Callable[...
         app = build(settings, KafkaSettings(), lifeline)
     except ValidationError as error:
         for problem in error.errors(include_input=False):
-            name = "_".join(str(part) for part in problem["loc"]).upper()
+            setting, *inside = (str(part) for part in problem["loc"])
+            name, where = setting.upper(), f"{'.'.join(inside)}: " if inside else ""
             prefix = error.title.removesuffix("Settings").upper()
-            typer.echo(f"{service}: setting {name} (or {prefix}_{name}): {problem['msg']}", err=True)
+            which = f"setting {name} (or {prefix}_{name}): " if name else ""
+            typer.echo(f"{service}: {which}{where}{problem['msg'].removeprefix('Value error, ')}", err=True)
         sys.exit(2)
     except CommunityFileError as error:
         typer.echo(f"{service}: {error}", err=True)

@@ -62,8 +62,13 @@ def replay_letters(
         typer.echo("Say which: names, or --topic TOPIC for all of a topic.", err=True)
         sys.exit(2)
     letters = [_find(name) for name in names] if names else asyncio.run(_collect(topic))
-    asyncio.run(_replay(letters))
-    typer.echo(f"{len(letters)} put back")
+    whole = [letter for letter in letters if not letter.cut_from_bytes]
+    asyncio.run(_replay(whole))
+    typer.echo(f"{len(whole)} put back")
+    if len(whole) < len(letters):
+        cut = ", ".join(letter.name for letter in letters if letter.cut_from_bytes)
+        typer.echo(f"not put back, since they were too large to be kept whole: {cut}", err=True)
+        sys.exit(1)
 
 
 def _find(name: str) -> DeadLetter:

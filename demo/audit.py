@@ -71,7 +71,7 @@ class Violation:
 class Summary:
     """The funnel, in people; the emails, in messages; and what went wrong.
 
-    Each of the first five counts people who got at least so far, once each.
+    Each of the first eight counts people who got at least so far, once each.
     """
 
     signed_up: int
@@ -81,6 +81,12 @@ class Summary:
     accepted: int
     """Said yes to an invitation at least once."""
     introduced: int
+    met: int
+    """Told us of a date that took place."""
+    met_again: int
+    """Had a second date planned, since enough wanted it."""
+    standing: int
+    """Were in a standing group."""
     emails: int
     """Messages in mailboxes, every copy counted."""
     lost: int
@@ -102,10 +108,12 @@ class Unsettled:
     """Introductions that wait for answers."""
     emails: int
     """Emails without a final delivery, or sent and not yet seen in a mailbox."""
+    dates: int = 0
+    """Introductions that have a date before them: counted only where dates come soon."""
 
     @property
     def is_settled(self) -> bool:
-        return not (self.members or self.suggestions or self.proposals or self.emails)
+        return not (self.members or self.suggestions or self.proposals or self.emails or self.dates)
 
 
 class Auditor:
@@ -115,7 +123,8 @@ class Auditor:
     be asked as often as one likes. `violations` and `summary` go through all facts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, dates_come_soon: bool = False) -> None:
+        self._dates_come_soon = dates_come_soon
         self._accepted: set[str] = set()
         self._profiles: set[str] = set()
         self._addresses: defaultdict[str, set[str]] = defaultdict(set)
@@ -139,6 +148,10 @@ class Auditor:
         self._invited: set[str] = set()
         self._said_yes: set[str] = set()
         self._introduced: set[str] = set()
+        self._met: set[str] = set()
+        self._met_again: set[str] = set()
+        self._standing: set[str] = set()
+        self._dated: set[str] = set()  # introductions with a date before them
         self._engaged_twice: set[tuple[str, ...]] = set()
 
     def signed_up(self, member: str) -> None:
@@ -197,6 +210,7 @@ class Auditor:
             suggestions=len(self._unproposed),
             proposals=len(self._proposed),
             emails=len(self._on_the_way) + len(self._uncalled),
+            dates=len(self._dated) if self._dates_come_soon else 0,
         )
 
     def funnel(self) -> dict[str, int]:
@@ -207,6 +221,9 @@ class Auditor:
             "invited": len(self._invited),
             "accepted": len(self._said_yes),
             "introduced": len(self._introduced),
+            "met": len(self._met),
+            "met_again": len(self._met_again),
+            "standing": len(self._standing),
             "emails": self._messages,
         }
 
@@ -234,8 +251,10 @@ class Auditor:
         id_ = suggestion.suggestion
         if id_ not in self._suggestions:
             self._suggestions[id_] = suggestion
-            self._suggested.update(suggestion.members)
-            self._pairs.update(combinations(sorted(suggestion.members), 2))
+            self._suggested.update(suggestion.engages)
+            pairs = combinations(sorted(suggestion.members), 2)
+            # Of a seat, the newcomer and each of the group: they know each other already.
+            self._pairs.update(pair for pair in pairs if suggestion.newcomer is None or suggestion.newcomer in pair)
             if id_ not in self._introductions:
                 self._unproposed.add(id_)
 
@@ -244,13 +263,20 @@ class Auditor:
         self._introductions[id_] = introduction
         self._unproposed.discard(id_)
         (self._proposed.add if introduction.state is IntroductionState.PROPOSED else self._proposed.discard)(id_)
+        (self._dated.add if introduction.state is IntroductionState.INTRODUCED else self._dated.discard)(id_)
         self._said_yes.update(introduction.said_yes)
-        self._introduced.update(introduction.introduced)
-        for member, kind in _called_for(introduction):
-            email = email_id(id_, member, kind)
+        self._introduced.update(introduction.introduced, introduction.joined)
+        if introduction.meeting is not None:
+            self._met.update(introduction.meeting.met)
+            if introduction.meeting.number > 1:
+                self._met_again.update(introduction.meeting.invited)
+        if introduction.state is IntroductionState.STANDING:
+            self._standing.update(introduction.present)
+        for member, kind, occasion in _called_for(introduction):
+            email = email_id(id_, member, kind, occasion)
             if email not in self._emails:
                 self._uncalled[email] = (id_, member)
-        for member in introduction.members:
+        for member in introduction.everybody:
             engaged = self._engaged[member]
             if introduction.engages(member):
                 engaged.add(id_)
@@ -319,13 +345,29 @@ class Auditor:
                 yield Violation(Breach.SUGGESTED_TWICE, pair)
 
 
-def _called_for(introduction: Introduction) -> Iterator[tuple[str, EmailKind]]:
-    """The emails that an introduction's state calls for."""
+def _called_for(introduction: Introduction) -> Iterator[tuple[str, EmailKind, int]]:
+    """The emails that an introduction's state calls for: to whom, of which kind, about which date."""
     if introduction.closed_at_ms != introduction.proposed_at_ms:  # closed from the start: nobody was written to
         for member in introduction.members:
-            yield member, EmailKind.INVITATION
+            yield member, EmailKind.INVITATION if member in introduction.suggestion.engages else EmailKind.SEAT, 0
     for member in introduction.introduced:
-        yield member, EmailKind.INTRODUCTION
+        yield member, EmailKind.INTRODUCTION, 0
+    for place, member in enumerate(introduction.joined, 1):
+        yield member, EmailKind.WELCOME, place
+    meeting = introduction.meeting
+    if meeting is None:
+        return
+    if meeting.decide_at_ms is not None and introduction.state is IntroductionState.INTRODUCED:
+        for member in introduction.present:
+            yield member, EmailKind.CHECK_IN, meeting.occasion
+    if introduction.standing_since_ms is not None:
+        kind = EmailKind.STANDING
+    elif meeting.attempt > 1:
+        kind = EmailKind.NEW_DATE
+    else:
+        kind = EmailKind.AGAIN
+    for member in meeting.invited if meeting.occasion > 1 else ():
+        yield member, kind, meeting.occasion
 
 
 def _bare(message_id: str) -> str:

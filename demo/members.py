@@ -29,12 +29,18 @@ _OVER = frozenset({404, 409, 410})
 
 
 class Decision(StrEnum):
-    """What somebody does with an invitation."""
+    """What somebody does with an email."""
 
     YES = "yes"
     NO = "no"
     SILENCE = "silence"
     PAUSE = "pause"
+    CHECK_IN = "check-in"
+    """Tells how a date was."""
+    OPEN = "open"
+    """Offers to go first."""
+    LEAVE = "leave"
+    """Leaves a standing group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,16 @@ class Behaviour:
     yes: float = 0.82
     no: float = 0.08
     pause: float = 0.02
+    tells: float = 0.98
+    """Answers when asked how a date was."""
+    met: float = 0.97
+    again: float = 0.95
+    """Would like to meet again, of those who met."""
+    deeper: float = 0.7
+    opens: float = 0.08
+    """Offers to go first, of those who were not asked to."""
+    leaves: float = 0.1
+    """Leaves a standing group when it becomes one."""
     delay_seconds_min: float = 0.4
     delay_seconds_max: float = 3.5
 
@@ -57,6 +73,19 @@ class Behaviour:
             chance -= share
         return Decision.SILENCE, delay
 
+    def check_in(self, seed: int, address: str, date: int) -> tuple[str, ...]:
+        """What the owner of an address says about their n-th date, question by question; nothing at all if empty."""
+
+        def says(question: str, share: float) -> bool:
+            return _uniform(seed, address, date, question) < share
+
+        if not says("tells", self.tells):
+            return ()
+        if not says("met", self.met):
+            return ("not-met",)
+        return ("met", "again" if says("again", self.again) else "not-again",
+                "deeper" if says("deeper", self.deeper) else "shallow")  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
@@ -69,6 +98,15 @@ class Invitation:
     def link(self, decision: Decision) -> str | None:
         """Where a decision leads."""
         return {Decision.YES: self.yes, Decision.NO: self.no, Decision.PAUSE: self.pause}.get(decision)
+
+
+def find_links(text: str) -> dict[str, str]:
+    """By the page that it leads to (a letter, as in `/c/...`), the first link of an email."""
+    found: dict[str, str] = {}
+    for link in _LINK.finditer(text):
+        url = link.group().rstrip(".,;")
+        found.setdefault(url.rsplit("/", 2)[-2], url)
+    return found
 
 
 _ANSWER = re.compile(r"\b(yes|no|not this time)\b", re.IGNORECASE)
@@ -137,6 +175,7 @@ class Members:
 
     def __post_init__(self) -> None:
         self._invitations: Counter[str] = Counter()
+        self._dates: Counter[str] = Counter()
         self._busy: set[asyncio.Task[None]] = set()
         self._hands = asyncio.Semaphore(_CLICKS_AT_ONCE_MAX)
         self.decided: Counter[Decision] = Counter()
@@ -154,13 +193,30 @@ class Members:
         """An email has been read by the owner of an address. Returns at once; they act in their own time."""
         invitation = read_invitation(text)
         if invitation.yes is None:
+            self._read_what_comes_later(address, find_links(text))
             return
         self._invitations[address] += 1
         decision, delay = self.behaviour.decide(self.seed, address, self._invitations[address])
+        self._do(decision, invitation.link(decision), delay)
+
+    def _read_what_comes_later(self, address: str, links: dict[str, str]) -> None:
+        """How was it? Would you go first? This is your group: some of it asks for something, most of it does not."""
+        behaviour, times = self.behaviour, self._dates[address]
+        _, delay = behaviour.decide(self.seed, address, times)
+        if "c" in links:
+            self._dates[address] += 1
+            if answers := behaviour.check_in(self.seed, address, times):
+                self._do(Decision.CHECK_IN, links["c"], delay, answers)
+        elif "o" in links:
+            if _uniform(self.seed, address, times, "opens") < behaviour.opens:
+                self._do(Decision.OPEN, links["o"], delay)
+        elif "l" in links and _uniform(self.seed, address, times, "leaves") < behaviour.leaves:
+            self._do(Decision.LEAVE, links["l"], delay)
+
+    def _do(self, decision: Decision, link: str | None, delay: float, answers: tuple[str, ...] = ("",)) -> None:
         self.decided[decision] += 1
-        link = invitation.link(decision)
         if link is not None:
-            task = asyncio.create_task(self._act(decision, link, delay))
+            task = asyncio.create_task(self._act(decision, link, delay, answers))
             self._busy.add(task)
             task.add_done_callback(self._busy.discard)
 
@@ -170,12 +226,13 @@ class Members:
             task.cancel()
         await asyncio.gather(*self._busy, return_exceptions=True)
 
-    async def _act(self, decision: Decision, link: str, delay: float) -> None:
+    async def _act(self, decision: Decision, link: str, delay: float, answers: tuple[str, ...]) -> None:
         await asyncio.sleep(delay)
         for attempt in range(_TRIES_MAX):
             try:
                 async with self._hands:
-                    await press(self.client, link)
+                    for answer in answers:
+                        await press(self.client, link, answer)
             except NoFormError:
                 self.too_late += 1
                 return
@@ -191,8 +248,12 @@ class Members:
         self.gave_up += 1
 
 
-async def press(client: httpx.AsyncClient, link: str) -> str:
+async def press(client: httpx.AsyncClient, link: str, answer: str = "") -> str:
     """Open a page and press its button, like a browser; gives the page that then comes.
+
+    Of several buttons the first is pressed, or the one with `answer` as its value; where the
+    page has none such (it asks the first of several questions), it is sent all the same, as
+    the page that the browser is on by then would send it.
 
     Raises
     ------
@@ -206,9 +267,10 @@ async def press(client: httpx.AsyncClient, link: str) -> str:
     form = Form(page.text)
     if form.action is None:
         raise NoFormError("the page has no button to press")
-    answer = await client.post(urljoin(str(page.url), form.action), data=form.fields, follow_redirects=True)
-    answer.raise_for_status()
-    return answer.text
+    fields = {**form.fields, "answer": answer} if answer else form.fields
+    pressed = await client.post(urljoin(str(page.url), form.action), data=fields, follow_redirects=True)
+    pressed.raise_for_status()
+    return pressed.text
 
 
 def _uniform(seed: int, address: str, invitation: int, what: str) -> float:

@@ -42,6 +42,7 @@ TIME_LIMIT_SECONDS_PER_MEMBER = 0.3
 
 ANSWER_WITHIN_SECONDS = 20
 ANSWER_WITHIN_SECONDS_ONCE = 10
+CHECK_IN_WITHIN_SECONDS = 5
 MEMBERS_PER_ANSWER_SECOND = 30
 """Emails to many people take a while: an invitation stands a second longer for each so many members."""
 
@@ -236,7 +237,8 @@ def _mapping(options: DemoOptions) -> Mapping | None:
 
 def _pace(options: DemoOptions) -> Pace:
     within = ANSWER_WITHIN_SECONDS_ONCE if options.once else ANSWER_WITHIN_SECONDS
-    return Pace(answer_within_seconds=within + _people(options) // MEMBERS_PER_ANSWER_SECOND)
+    more = _people(options) // MEMBERS_PER_ANSWER_SECOND
+    return Pace(answer_within_seconds=within + more, check_in_within_seconds=CHECK_IN_WITHIN_SECONDS + more)
 
 
 def _people(options: DemoOptions) -> int:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.contracts import (
-    ClosingReason,
     Contact,
     Delivery,
     EmailKind,
@@ -146,9 +145,10 @@ class Scene:
         known = self._introductions.get(introduction.introduction)
         if introduction.state is IntroductionState.INTRODUCED and (known is None or known["state"] != "introduced"):
             self._met[suggestion.kind] += 1
-        settled = introduction.closing_reason is ClosingReason.SETTLED
-        state = "introduced" if settled else introduction.state.value
-        who = introduction.introduced or introduction.members
+        if suggestion.newcomer is not None:
+            return  # A seat is asked about: it shows once somebody has taken it.
+        state = "introduced" if introduction.state is IntroductionState.STANDING else introduction.state.value
+        who = introduction.present or introduction.introduced or introduction.members
         shown = {
             "id": introduction.introduction,
             "state": state,

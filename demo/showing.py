@@ -25,6 +25,9 @@ _FUNNEL = (
     ("invited", "invited"),
     ("accepted", "said yes"),
     ("introduced", "introduced"),
+    ("met", "met"),
+    ("met_again", "going to meet again"),
+    ("standing", "in a standing group"),
 )
 _DAYS = {
     "mon": "Monday", "tue": "Tuesday", "wed": "Wednesday", "thu": "Thursday",

@@ -13,7 +13,7 @@ _TRIES_MAX = 30
 _BACKOFF_SECONDS, _BACKOFF_SECONDS_MAX = 0.2, 2.0
 _TICK_SECONDS = 0.1
 _BATCH_EVENTS = 50
-_RETRIED = frozenset({429, 500, 502, 503, 504})
+_RETRIED = frozenset({409, 429, 500, 502, 503, 504})
 
 
 class SignUpError(RuntimeError):

@@ -38,7 +38,10 @@ class Pace:
 
     answer_within_seconds: int = 20
     settle_seconds: int = 24 * 3600
-    """Long: who was introduced stays so for as long as anybody watches."""
+    """Long: who is in a standing group is left in peace for as long as anybody watches."""
+    meeting_over_after_seconds: int = 2
+    """A date is over so soon, whatever the calendar says: a rehearsal."""
+    check_in_within_seconds: int = 5
     round_interval_seconds: float = 1.0
     waiting_round_seconds: float = 1.0
     """So long a wait counts as a round waited in vain: wishes are relaxed soon."""
@@ -153,6 +156,7 @@ class Stack:
             "NOTIFIER_PUBLIC_URL": self._url("notifier"),
             "NOTIFIER_LINK_SECRET": secrets.token_urlsafe(32),
             "NOTIFIER_RELAY_LOOKUP_URL": self._url("inbox"),
+            "NOTIFIER_KEEPS_QUIET_HOURS": "false",
             "SMTP_HOST": _HOST,
             "SMTP_PORT": str(self._port["smtp"]),
             "PYTHONUNBUFFERED": "1",
@@ -163,7 +167,12 @@ class Stack:
         community: dict[str, Any] = yaml.safe_load((_communities() / "london.yaml").read_text(encoding="utf-8"))
         community |= {
             "answer_within_seconds": self._pace.answer_within_seconds,
+            "remind_after_seconds": max(1, self._pace.answer_within_seconds * 2 // 3),
             "settle_seconds": self._pace.settle_seconds,
+        }
+        community["meetings"] |= {
+            "over_after_seconds": self._pace.meeting_over_after_seconds,
+            "check_in_within_seconds": self._pace.check_in_within_seconds,
         }
         folder = self.folder / "communities"
         folder.mkdir(parents=True, exist_ok=True)

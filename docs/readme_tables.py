@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
 from services.intake.settings import IntakeSettings
@@ -37,7 +38,8 @@ def settings_rows() -> list[str]:
                 default = "required"
             else:
                 value = info.get_default(call_default_factory=True)
-                default = f"`{value}`" if value not in (None, "", {}) else "none"
+                is_told = value not in (None, "", {}) and not isinstance(value, BaseModel)
+                default = f"`{value}`" if is_told else "none"
             if field == "words_dir":
                 default = "the words that come with it"
             rows.setdefault(name, f"| `{name}` | {default} | {told.get(field, '')} |")

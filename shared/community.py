@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, EmailStr, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, EmailStr, Field, ValidationError, field_validator, model_validator
 
 
 class CommunityFileError(ValueError):
@@ -50,6 +51,50 @@ class Relaxation(BaseModel):
     """From then on a group may be of any size that is allowed, and not only of the one that is wanted."""
 
 
+class QuietHours(BaseModel):
+    """When emails that can wait are kept back, by the clocks where the member lives: from `begin` until `end`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    begin: time = time(21, 0)
+    end: time = time(8, 0)
+    """The first minute at which emails go again. The same as `begin` means: no quiet hours."""
+
+    @field_validator("begin", "end", mode="before")
+    @classmethod
+    def _as_yaml_reads_it(cls, value: Any) -> Any:
+        # YAML 1.1 takes an unquoted 21:00 for a number in base 60: 1260.
+        return time(*divmod(value, 60)) if isinstance(value, int) and 0 <= value < 24 * 60 else value
+
+
+class Meetings(BaseModel):
+    """When people meet, how they are asked about it, and when a group becomes a standing one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    morning: time = time(10, 30)
+    """When a morning slot begins, in the community's time zone; likewise the next two."""
+    afternoon: time = time(15, 0)
+    evening: time = time(19, 0)
+    minutes: Annotated[int, Field(ge=15, le=600)] = 90
+    """How long a meeting is taken to last."""
+    never_on: tuple[Annotated[str, Field(pattern=r"^[01][0-9]-[0-3][0-9]$")], ...] = ()
+    """Days of the year on which nobody is to meet, such as "12-25"."""
+    notice_seconds: Annotated[int, Field(ge=0)] = 3 * 24 * 3600
+    """A date is at least so far ahead when people are told of it."""
+    check_in_after_seconds: Annotated[int, Field(ge=0)] = 15 * 3600
+    """How long after it ended people are asked how it was: the next morning."""
+    check_in_within_seconds: Annotated[int, Field(ge=1)] = 3 * 24 * 3600
+    """How long they have to say."""
+    until_standing: Annotated[int, Field(ge=1, le=12)] = 3
+    """After so many meetings, those who want to go on become a standing group."""
+    standing_every_weeks: Annotated[int, Field(ge=1, le=12)] = 2
+    """How often a standing group meets."""
+    over_after_seconds: Annotated[int, Field(ge=1)] | None = None
+    """For rehearsals such as the demo: a meeting counts as over so soon after people were told of it, whatever its
+    date. None where people really meet."""
+
+
 class Community(BaseModel):
     """What is particular to one community."""
 
@@ -72,12 +117,17 @@ class Community(BaseModel):
     """Nobody is suggested to somebody who is so much older or younger, and a bit more."""
     groups: GroupSizes = GroupSizes()
     relaxation: Relaxation = Relaxation()
+    meetings: Meetings = Meetings()
     answer_within_seconds: Annotated[int, Field(ge=1)] = 3 * 24 * 3600
     """How long an invitation stands."""
+    remind_after_seconds: Annotated[int, Field(ge=1)] | None = 44 * 3600
+    """When those who have not answered are reminded, once; never if it is none, or not before the time is up."""
     settle_seconds: Annotated[int, Field(ge=1)] = 21 * 24 * 3600
-    """How long people who were introduced are left in peace before they may be suggested again."""
+    """How long a standing group is left in peace before its members may be suggested to others as well."""
     pause_seconds: Annotated[int, Field(ge=1)] = 30 * 24 * 3600
-    """How long "not now" lasts."""
+    """How long "not now" lasts, unless told a date."""
+    quiet_hours: QuietHours = QuietHours()
+    """At night nobody is written to; emails wait for the morning."""
     sender: EmailStr
     sender_name: str
     agreement: tuple[str, ...]

@@ -20,6 +20,9 @@ from prometheus_client import (
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _WAIT_SECONDS = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 
+WAITED_SHARES = (0.5, 0.9, 0.99, 1.0)
+"""At which shares of the free members it is told how long they have waited."""
+
 
 def new_registry() -> CollectorRegistry:
     """A registry of its own for each service, with what every process tells of itself."""
@@ -133,6 +136,31 @@ class MatcherMetrics:
             ["community", "reason"],
             registry=registry,
         )
+        self.waited_rounds = Gauge(
+            "matcher_waited_rounds",
+            "How many rounds the free members had waited at the last round: half of them at most so many (share 0.5), "
+            "nine in ten (0.9), 99 in a hundred (0.99), all (1).",
+            ["community", "share"],
+            registry=registry,
+        )
+        self.never_suggested = Gauge(
+            "matcher_never_suggested_share",
+            "Members who could be suggested and never were, over all members, at the last round.",
+            ["community"],
+            registry=registry,
+        )
+        self.arrivals = Counter(
+            "matcher_arrivals",
+            "Newcomers looked at between rounds, by outcome (served, waits, crowd, gone, failed).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.arrival_seconds = Histogram(
+            "matcher_arrival_seconds",
+            "Looking for a newcomer's best free partner.",
+            registry=registry,
+            buckets=_SECONDS,
+        )
         self.without_opener = Counter(
             "matcher_groups_without_opener",
             "Groups suggested without anybody who is happy to go first.",
@@ -165,6 +193,38 @@ class NotifierMetrics:
         self.smtp_retries = Counter(
             "notifier_smtp_retries", "Tries put off by the mail server or the network.", registry=registry
         )
+        self.waiting = Gauge(
+            "notifier_emails_waiting",
+            "Emails kept back for a while, by why (retry, quiet-hours, policy, rate, stopped).",
+            ["why"],
+            registry=registry,
+        )
+        self.stopped = Gauge(
+            "notifier_mail_stopped", "Communities whose mail an operator has stopped, here.", registry=registry
+        )
+        self.policy_stops = Counter(
+            "notifier_policy_stops",
+            "Times that sending stopped since servers want no mail from us (5.7.x), by scope (domain, everything).",
+            ["scope"],
+            registry=registry,
+        )
+        self.policy_stopped = Gauge(
+            "notifier_policy_stopped",
+            "Domains to which nothing is sent for now because of such a policy, and 1 for everything.",
+            ["scope"],
+            registry=registry,
+        )
+        self.reports = Counter(
+            "notifier_reports",
+            "Reports taken in, by what they say (address, failed, policy, message, complaint, delayed, ...), and by "
+            "whether their return path was genuine.",
+            ["kind", "genuine"],
+            registry=registry,
+        )
+        self.suppressions = Counter(
+            "notifier_suppressions", "Addresses suppressed, by reason.", ["reason"], registry=registry
+        )
+        self.suppressed = Gauge("notifier_suppressed", "Addresses that are suppressed now.", registry=registry)
         self.first_email_seconds = Histogram(
             "notifier_first_email_seconds",
             "From the acceptance of a sign-up to the mail server's 250 for its first email.",

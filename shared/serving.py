@@ -8,6 +8,7 @@ import sys
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.lifeline import Lifeline
 
@@ -18,6 +19,9 @@ _COLLECT_AFTER_OBJECTS = 50_000
 
 CONCURRENCY_MAX = 512
 """Requests at once; more are answered 503 at once rather than left to wait."""
+
+HEAD_SECONDS_MAX = 10.0
+"""How long a client may take for the head of its request."""
 
 
 def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
@@ -32,7 +36,7 @@ def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
         limit_concurrency=CONCURRENCY_MAX,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=_CutsOffSlowHeads,
     )
     server = uvicorn.Server(config)
 
@@ -47,13 +51,51 @@ def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
         finally:
             watcher.cancel()
 
-    _spare_the_collector()
+    spare_the_collector()
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
     return 0 if lifeline.reason is None and server.started else 1
 
 
-def _spare_the_collector() -> None:
+class _CutsOffSlowHeads(HttpToolsProtocol):
+    """A client that does not get to the end of its request's head is cut off, so that it holds up nobody else.
+
+    uvicorn waits for ever; and as each connection counts, a few hundred such clients would be enough.
+    """
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._wait()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._patience is None:
+            self._patience = self.loop.call_later(HEAD_SECONDS_MAX, self._cut_off)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _cut_off(self) -> None:
+        self._patience = None
+        self.transport.close()
+
+
+def spare_the_collector() -> None:
     """Have Python look for cycles of garbage seldom, and not among what stays as long as the process does.
 
     Our garbage has next to no cycles: counting references frees it. With the defaults the search took

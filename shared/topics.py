@@ -71,19 +71,53 @@ INTRODUCTIONS = TopicSpec(
     "notifier", ("matcher", "notifier"),
 )  # fmt: skip
 CHOICES = TopicSpec(
-    "choices", "member", "yes or no to an introduction", "delete", "notifier", ("notifier",), 90 * _DAY_MS
+    "choices",
+    "member",
+    "an answer within an introduction: yes, no, met, again, goes first, leaves",
+    "delete",
+    "notifier",
+    ("notifier",),
+    90 * _DAY_MS,
 )
 PREFERENCES = TopicSpec(
-    "preferences", "member and kind", "a choice that lasts: pause, unsubscribe", "compact",
-    "notifier", ("notifier", "matcher"),
+    "preferences", "member and kind", "a choice that lasts: pause, unsubscribe, block, report, look for, erase",
+    "compact", "notifier", ("notifier", "matcher", "intake"),
 )  # fmt: skip
 OUTBOX = TopicSpec(
     "outbox", "email", "an email to be sent: ids only", "delete", "notifier", ("notifier",), 30 * _DAY_MS
 )
 DELIVERIES = TopicSpec("deliveries", "email", "what became of an email", "compact", "notifier", ("notifier",))
+BOUNCES = TopicSpec(
+    "bounces", "email", "a genuine report that an email came back, or was complained about", "delete",
+    "notifier", ("notifier",), 30 * _DAY_MS,
+)  # fmt: skip
+SUPPRESSIONS = TopicSpec(
+    "suppressions", "keyed hash of an address", "an address that is not written to any more", "compact",
+    "notifier", ("notifier", "operators"),
+)  # fmt: skip
+UNREACHABLE = TopicSpec(
+    "unreachable", "member", "whose address is suppressed: not to be suggested", "compact", "notifier",
+    ("notifier", "matcher"),
+)  # fmt: skip
+MAIL_ORDERS = TopicSpec(
+    "mail-orders", "what it is about", "an operator's order: stop or start the mail, lift a suppression", "compact",
+    "operators", ("notifier",),
+)  # fmt: skip
 DEAD_LETTERS = TopicSpec(
     "dead-letters", "the original key", "the original bytes, where they came from, what was wrong", "delete",
     "all services", ("operators",), 30 * _DAY_MS,
+)  # fmt: skip
+PARTNER_PREFERENCES = TopicSpec(
+    "partner-preferences", "member and kind", "what a partner app passes on and what lasts: pause, block", "compact",
+    "intake", ("matcher", "notifier"),
+)  # fmt: skip
+PARTNERS = TopicSpec(
+    "partners", "source", "a partner app: hashes of its keys, its webhook, its limits", "compact",
+    "operators (`connection partner`)", ("intake",),
+)  # fmt: skip
+CLAIMS = TopicSpec(
+    "claims", "none", "which events are taken in hand, done, given up: hashes only", "delete",
+    "intake", ("intake",), 3 * _DAY_MS,
 )  # fmt: skip
 
 TOPICS = MappingProxyType(
@@ -91,7 +125,8 @@ TOPICS = MappingProxyType(
         topic.name: topic
         for topic in (
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
-            CHOICES, PREFERENCES, OUTBOX, DELIVERIES, DEAD_LETTERS,
+            CHOICES, PREFERENCES, OUTBOX, DELIVERIES, BOUNCES, SUPPRESSIONS, UNREACHABLE, MAIL_ORDERS, DEAD_LETTERS,
+            PARTNER_PREFERENCES, PARTNERS, CLAIMS,
         )
     }
 )  # fmt: skip

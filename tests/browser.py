@@ -15,6 +15,8 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +52,17 @@ _SETTLED = """
 """
 
 
+# Rule, place and reason, one line each.
+_VIOLATIONS = """
+(async () => {
+  const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+  const found = await axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] });
+  return found.violations.flatMap(rule => rule.nodes.map(
+    node => `${rule.id} at ${node.target.join(" ")}: ${node.failureSummary.replace(/\\s+/g, " ")}`));
+})()
+"""
+
+
 class BrowserError(Exception):
     """Chromium did not do what it was asked to."""
 
@@ -68,6 +81,10 @@ class Shot:
     """CSS pixels: more than `viewport_width` means that a reader must scroll sideways."""
     errors: tuple[str, ...]
     """Uncaught exceptions, failed requests, and what the page wrote to the console as an error."""
+    measured: Any
+    """What the expression to be measured came to."""
+    violations: tuple[str, ...]
+    """What keeps people out: what breaks WCAG 2.2 A and AA or good practice, as far as axe-core can tell."""
 
 
 class Screenshot(Protocol):
@@ -83,7 +100,15 @@ class Screenshot(Protocol):
         dark: bool = False,
         whole_page: bool = False,
         until: str | None = None,
+        measure: str | None = None,
+        audited: bool = False,
     ) -> Shot: ...
+
+
+@cache
+def _axe() -> str:
+    """axe-core, as its package for Python has it."""
+    return resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
 def find_chromium() -> Path | None:
@@ -101,7 +126,11 @@ class Chromium:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "TMPDIR": self._profile.name},  # what it leaves lying about goes with the profile
+            env={
+                **os.environ,
+                "TMPDIR": self._profile.name,
+                "LANGUAGE": "en_GB",
+            },  # what it leaves lying about goes with the profile
         )
         self._resources = ExitStack()
         try:
@@ -120,11 +149,14 @@ class Chromium:
         dark: bool = False,
         whole_page: bool = False,
         until: str | None = None,
+        measure: str | None = None,
+        audited: bool = False,
     ) -> Shot:
         """Opens an address or a local HTML file in a viewport of that size (CSS pixels) and takes its picture.
 
         `dark` asks for the dark colour scheme, `whole_page` takes in what lies below the
-        fold, `until` is a JavaScript expression that must become true first. Raises
+        fold, `until` is a JavaScript expression that must become true first, `measure` one
+        whose value is wanted, and with `audited` axe looks for what keeps people out. Raises
         `BrowserError` when the page cannot be opened or does not get there in 30 s.
         """
         url = page.absolute().as_uri() if isinstance(page, Path) else page
@@ -149,6 +181,8 @@ class Chromium:
                 viewport_width=tab.value("document.documentElement.clientWidth"),
                 content_width=tab.value("document.documentElement.scrollWidth"),
                 errors=tuple(tab.errors),
+                measured=tab.value(measure) if measure else None,
+                violations=tab.violations() if audited else (),
             )
 
     def close(self) -> None:
@@ -244,6 +278,10 @@ class _Tab:
         if "exceptionDetails" in answer:
             raise BrowserError(f"{expression}: {_exception(answer['exceptionDetails'])}")
         return answer["result"].get("value")
+
+    def violations(self) -> tuple[str, ...]:
+        self.value(f"{_axe()}; 0")
+        return tuple(self.value(_VIOLATIONS))
 
     def _note(self, message: dict[str, Any]) -> None:
         params = message.get("params", {})

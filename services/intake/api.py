@@ -1,4 +1,4 @@
-"""The HTTP door: `POST /v1/events` takes CloudEvents 1.0, one (structured) or many (batch).
+"""The HTTP door: `POST /v1/events` takes CloudEvents 1.0, one (structured, binary) or many (batch).
 
 Answers are safe to act on: 202 means that Kafka has acknowledged every record with
 acks=all; any other answer means that the event may be sent again as it is. Ids are
@@ -7,127 +7,270 @@ derived, so sending twice does no harm.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from time import perf_counter
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic, perf_counter
+from typing import Any, NamedTuple
 
 import orjson
 from aiokafka.errors import KafkaError
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from services.intake.accept import Accepted, Desk, LeaveEvent, SignUpEvent
+from services.intake.accept import Accepted, Desk
+from services.intake.claims import Verdict
+from services.intake.deadlines import Deadlines
+from services.intake.documented import DOCUMENTED
+from services.intake.envelopes import Event, One, events_of, from_http, media_problem, unpacked
+from services.intake.keyring import Keyring
+from services.intake.ledger import Ledger, claim_of, claim_of_key
+from services.intake.limits import RateLimits
+from services.intake.once import BUSY, problem_of
 from services.intake.problems import PROBLEM_MEDIA_TYPE, Problem
 from services.intake.settings import IntakeSettings
+from services.intake.signed import signature_problem
 from shared.clock import Clock
-from shared.contracts import EventType
+from shared.contracts import EventType, Partner
+from shared.contracts.claim import Step, Way
 from shared.logs import logger
 from shared.metrics import IntakeMetrics
-from shared.outgoing import Outgoing
 
 log = logger(__name__)
 
-STRUCTURED = "application/cloudevents+json"
-BATCH = "application/cloudevents-batch+json"
 _EVENTS_PATH = "/v1/events"
-Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
-"""Returns when all replicas have acknowledged; raises `KafkaError` otherwise."""
+_KEY_LETTERS_MAX = 200
+_TRUE = (b"dry_run=true", b"dry_run=1")
+_CLOSE = (b"connection", b"close")
+"""Whoever sends too much or too slowly is not listened to any longer."""
+_SOON = (b"retry-after", b"1")
+_SOON_IF_BUSY: dict[bool, tuple[tuple[bytes, bytes], ...]] = {True: (_SOON,), False: ()}
+_TOO_MANY = Problem("too-many-requests", 429, "That is more than agreed.", "Retry-After says when to go on")
+_TOO_SLOW = Problem("too-slow", 408, "The body did not come in time.", "send it at once")
+Headers = Mapping[bytes, bytes]
 
 
-class Keyring:
-    """Knows partners by their API keys. Keeps hashes only, so that a dump of memory holds no key."""
+class Answer(NamedTuple):
+    """What is answered: a status, JSON, and headers besides its type and length."""
 
-    def __init__(self, keys_by_source: Mapping[str, str]) -> None:
-        self._source_by_hash = {_hash(key): source for source, key in keys_by_source.items()}
-
-    def partner(self, authorization: str | None) -> str | None:
-        """The source that a request's Authorization header proves, or `None`.
-
-        What is looked up is a hash of the key: how long that takes says nothing about the key.
-        """
-        scheme, _, key = (authorization or "").partition(" ")
-        return self._source_by_hash.get(_hash(key.strip())) if scheme.lower() == "bearer" else None
+    status: int
+    body: bytes
+    media_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def events_router(
-    desk: Desk, keyring: Keyring, publish: Publish, settings: IntakeSettings, metrics: IntakeMetrics, clock: Clock
-) -> APIRouter:
-    """The partner API."""
-    accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
-    router = APIRouter(tags=["partners"], lifespan=_straight(lambda: post_events))
+class EventsEndpoint:
+    """POST /v1/events, as a bare ASGI application: nothing of a framework lies between it and the socket."""
 
-    @router.post(_EVENTS_PATH, **_DOCUMENTED)
-    async def post_events(request: Request) -> Response:
-        """Sign members up, update them, or let them leave."""
-        headers = dict(request.scope["headers"])
-        partner = keyring.partner(headers.get(b"authorization", b"").decode("latin-1"))
+    def __init__(
+        self,
+        desk: Desk,
+        keyring: Keyring,
+        ledger: Ledger,
+        settings: IntakeSettings,
+        metrics: IntakeMetrics,
+        clock: Clock,
+    ) -> None:
+        self._desk = desk
+        self._keyring = keyring
+        self._ledger = ledger
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._deadlines = Deadlines()
+        self._limits = RateLimits(settings.events_per_second_max, settings.burst_seconds)
+        self._accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": [
+                    (b"content-type", answer.media_type),
+                    (b"content-length", b"%d" % len(answer.body)),
+                    *answer.headers,
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        headers: Headers = dict(scope["headers"])
+        partner = self._keyring.partner(headers.get(b"authorization", b"").decode("latin-1"))
         if partner is None:
-            return _refused(Problem("no-key", 401, "Send your API key.", "Authorization: Bearer KEY"), metrics)
-        media_type = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
-        if media_type not in (STRUCTURED, BATCH):
-            detail = f"Content-Type must be {STRUCTURED} for one event or {BATCH} for many"
-            return _refused(Problem("media-type", 415, "This content type is not understood.", detail), metrics)
-        body = await _read(request, headers.get(b"content-length", b""), settings.body_bytes_max)
+            return self._refused(Problem("no-key", 401, "Send your API key.", "Authorization: Bearer KEY"))
+        allowance = self._limits.take(partner.source, partner.events_per_second, monotonic())
+        if allowance.refused:
+            answer = self._refused(_TOO_MANY, (b"retry-after", b"%d" % allowance.wait_seconds))
+        else:
+            answer = await self._answer_partner(headers, partner, receive, dry_run=scope["query_string"] in _TRUE)
+        rate = (
+            (b"ratelimit-limit", b"%d" % allowance.per_second),
+            (b"ratelimit-remaining", b"%d" % allowance.left),
+            (b"ratelimit-reset", b"%d" % allowance.full_seconds),
+        )
+        return answer._replace(headers=answer.headers + rate)
+
+    async def _answer_partner(self, headers: Headers, partner: Partner, receive: Receive, *, dry_run: bool) -> Answer:
+        problem = media_problem(headers)
+        if problem is not None:
+            return self._refused(problem)
+        try:
+            with self._deadlines.within(self._settings.body_seconds_max):
+                body = await _read(receive, headers.get(b"content-length", b""), self._settings.body_bytes_max)
+        except TimeoutError:
+            return self._refused(_TOO_SLOW, _CLOSE)
         if isinstance(body, Problem):
-            return _refused(body, metrics)
+            return self._refused(body, _CLOSE)
+        if partner.signature_required or (partner.signing_secrets and b"webhook-signature" in headers):
+            problem = signature_problem(partner, headers, body, self._clock())
+            if problem is not None:
+                return self._refused(problem)
         began = perf_counter()
         try:
-            if media_type == STRUCTURED:
-                return await one(body, partner)
-            return await many(body, partner)
+            if b"idempotency-key" in headers and not dry_run:
+                return await self._take_once(headers, body, partner.source)
+            return await self._take(headers, body, partner.source, dry_run=dry_run)
         except (KafkaError, TimeoutError) as error:
-            metrics.publish_failures.inc()
+            self._metrics.publish_failures.inc()
             log.warning("not_acknowledged", error=type(error).__name__)
             problem = Problem("not-acknowledged", 503, "Kafka did not acknowledge in time.", "Send the same again.")
-            return _answer(problem, headers={"Retry-After": "1"})
+            return _problem_answer(problem, _SOON)
         finally:
-            metrics.request_seconds.observe(perf_counter() - began)
+            self._metrics.request_seconds.observe(perf_counter() - began)
 
-    async def one(body: bytes, partner: str) -> Response:
-        decision = desk.accept(body, partner=partner, now_ms=clock())
-        if isinstance(decision, Problem):
-            return _refused(decision, metrics)
-        async with asyncio.timeout(settings.acknowledge_seconds_max):
-            await publish(decision.records)
-        accepted[decision.event_type].inc()
-        return _json({"id": decision.event_id, "member": decision.member}, 202)
-
-    async def many(body: bytes, partner: str) -> Response:
+    async def _take_once(self, headers: Headers, body: bytes, partner: str) -> Answer:
+        """Under an `Idempotency-Key`: another body is refused. The answer is worked out anew, and is the same."""
+        key = headers[b"idempotency-key"].decode("latin-1").strip()
+        if not 0 < len(key) <= _KEY_LETTERS_MAX:
+            detail = f"Idempotency-Key must have 1 to {_KEY_LETTERS_MAX} characters"
+            return self._refused(Problem("bad-idempotency-key", 422, "The key cannot be used.", detail))
+        entry = claim_of_key(partner, key, body)
+        with self._deadlines.within(self._settings.acknowledge_seconds_max):
+            [verdict] = await self._ledger.claim(partner, [entry], Way.HTTP)
+        problem = problem_of(verdict)
+        if problem is not None:
+            return self._refused(problem, *_SOON_IF_BUSY[problem is BUSY])
+        step = Step.RELEASED
         try:
-            events = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return _refused(Problem("not-json", 400, "The body is not valid JSON."), metrics)
-        if not isinstance(events, list) or not events:
-            return _refused(Problem("not-a-batch", 422, "A batch is a JSON array of at least one event."), metrics)
-        if len(events) > settings.batch_events_max:
-            detail = f"at most {settings.batch_events_max} events in one batch"
-            return _refused(Problem("batch-too-large", 413, "The batch holds too many events.", detail), metrics)
-        now_ms = clock()
-        decisions = [desk.accept(event, partner=partner, now_ms=now_ms) for event in events]
+            answer = await self._take(headers, body, partner, dry_run=False)
+            if answer.status in (202, 207):
+                step = Step.DONE
+            return answer
+        finally:
+            if verdict is not Verdict.SEEN:
+                self._ledger.note(partner, [entry], step, Way.HTTP)
+
+    async def _take(self, headers: Headers, body: bytes, partner: str, *, dry_run: bool) -> Answer:
+        content = from_http(headers, body)
+        if isinstance(content, Problem):
+            return self._refused(content)
+        if isinstance(content, One):
+            return self._explain(content.event, partner) if dry_run else await self._one(content.event, partner)
+        return self._explain_many(content.body, partner) if dry_run else await self._many(content.body, partner)
+
+    async def _one(self, event: Event, partner: str) -> Answer:
+        now_ms = self._clock()
+        decision = self._desk.accept(event, partner=partner, now_ms=now_ms)
+        if isinstance(decision, Problem):
+            return self._refused(decision)
+        [verdict] = await self._store(partner, [decision], now_ms)
+        problem = problem_of(verdict)
+        if problem is not None:
+            return self._refused(problem, *_SOON_IF_BUSY[problem is BUSY])
+        self._accepted[decision.event_type].inc()
+        return Answer(202, orjson.dumps(_told(decision, verdict)))
+
+    async def _store(self, partner: str, events: Sequence[Accepted], now_ms: int) -> list[Verdict]:
+        """Claim and publish; what each event got. Raises `KafkaError` or `TimeoutError`: then send all again."""
+        with self._deadlines.within(self._settings.acknowledge_seconds_max):
+            entries = [claim_of(event, now_ms) for event in events]
+            verdicts = await self._ledger.claim(partner, entries, Way.HTTP)
+            await self._ledger.publish_won(partner, events, entries, verdicts, Way.HTTP)
+            return verdicts
+
+    async def _many(self, body: bytes, partner: str) -> Answer:
+        now_ms = self._clock()
+        decisions = self._desk.accept_batch(body, partner=partner, now_ms=now_ms)
+        events: Sequence[Any] = ()
+        if decisions is None:
+            decoded = events_of(body)
+            if isinstance(decoded, Problem):
+                return self._refused(decoded)
+            events = decoded
+        count = len(events if decisions is None else decisions)
+        if count > self._settings.batch_events_max:
+            return self._too_many()
+        self._limits.charge(partner, max(0, count - 1))
+        if decisions is None:
+            decisions = [self._desk.accept(unpacked(event), partner=partner, now_ms=now_ms) for event in events]
         good = [decision for decision in decisions if isinstance(decision, Accepted)]
-        async with asyncio.timeout(settings.acknowledge_seconds_max):
-            await publish([record for decision in good for record in decision.records])
-        for kind, count in Counter([decision.event_type for decision in good]).items():
-            accepted[kind].inc(count)
-        for decision in decisions if len(good) < len(decisions) else ():
-            if isinstance(decision, Problem):
-                _count(decision, "http", metrics)
-        results = [_result(event, decision) for event, decision in zip(events, decisions, strict=True)]
-        return _json({"results": results}, 202 if len(good) == len(decisions) else 207)
+        verdicts = iter(await self._store(partner, good, now_ms))
+        results = []
+        refused, busy = 0, False
+        kinds: Counter[str] = Counter()
+        for decision, event in zip(decisions, events or decisions, strict=True):
+            if isinstance(decision, Accepted):
+                verdict = next(verdicts)
+                problem = problem_of(verdict)
+                if problem is None:
+                    results.append({"status": 202, **_told(decision, verdict)})
+                    kinds[decision.event_type] += 1
+                    continue
+                results.append({"id": decision.event_id, "status": problem.status, "problem": problem.to_json()})
+                busy |= verdict is Verdict.BUSY
+            else:
+                problem = decision
+                results.append(_refusal(problem, event))
+            self._count(problem)
+            refused += 1
+        for kind, times in kinds.items():
+            self._accepted[kind].inc(times)
+        if busy:
+            # The whole is to be sent again: for those that are accepted already that changes nothing.
+            body = orjson.dumps(BUSY.to_json() | {"results": results})
+            return Answer(BUSY.status, body, PROBLEM_MEDIA_TYPE.encode(), (_SOON,))
+        return Answer(207 if refused else 202, orjson.dumps({"results": results}))
 
-    return router
+    def _explain_many(self, body: bytes, partner: str) -> Answer:
+        events = events_of(body)
+        if isinstance(events, Problem):
+            return self._refused(events)
+        if len(events) > self._settings.batch_events_max:
+            return self._too_many()
+        results = []
+        for event in events:
+            one = self._desk.explain(unpacked(event), partner=partner, now_ms=self._clock())
+            results.append(_refusal(one, event) if isinstance(one, Problem) else {"status": 200, **one})
+        return Answer(200, orjson.dumps({"dry_run": True, "results": results}))
+
+    def _too_many(self) -> Answer:
+        detail = f"at most {self._settings.batch_events_max} events in one batch"
+        return self._refused(Problem("batch-too-large", 413, "The batch holds too many events.", detail))
+
+    def _explain(self, event: Event, partner: str) -> Answer:
+        explained = self._desk.explain(event, partner=partner, now_ms=self._clock())
+        if isinstance(explained, Problem):
+            return self._refused(explained)
+        return Answer(200, orjson.dumps(explained | {"dry_run": True}))
+
+    def _refused(self, problem: Problem, *headers: tuple[bytes, bytes]) -> Answer:
+        self._count(problem)
+        return _problem_answer(problem, *headers)
+
+    def _count(self, problem: Problem) -> None:
+        self._metrics.events.labels("unknown", "http", "rejected").inc()
+        self._metrics.rejections.labels(problem.kind).inc()
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def _straight(post_events: Callable[[], Endpoint]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """As the application starts, lay a straight way to the one endpoint that carries load.
+def events_router(endpoint: EventsEndpoint) -> APIRouter:
+    """The partner API, documented; and as the application starts, a straight way to the endpoint.
 
     It needs nothing of what lies in between: no middleware, no path to be taken apart, no
     dependencies to solve, no model to fill. That takes two fifths of the time of a small
@@ -135,30 +278,36 @@ def _straight(post_events: Callable[[], Endpoint]) -> Callable[[FastAPI], Abstra
     """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        usual, endpoint = app.middleware_stack, post_events()
+    async def straight(app: FastAPI) -> AsyncIterator[None]:
+        usual = app.middleware_stack
         assert usual is not None, "it is built before the application starts"
 
         async def stack(scope: Scope, receive: Receive, send: Send) -> None:
             if scope.get("path") == _EVENTS_PATH and scope.get("method") == "POST":
-                response = await endpoint(Request(scope, receive))
-                await response(scope, receive, send)
+                await endpoint(scope, receive, send)
             else:
                 await usual(scope, receive, send)
 
         app.middleware_stack = stack
         yield
 
-    return lifespan
+    router = APIRouter(tags=["partners"], lifespan=straight)
+
+    @router.post(_EVENTS_PATH, **DOCUMENTED)
+    async def post_events() -> Response:
+        """Sign members up, update them, let them leave, be forgotten, pause, or block somebody."""
+        raise AssertionError("the straight way is taken while the application runs")
+
+    return router
 
 
-async def _read(request: Request, declared: bytes, bytes_max: int) -> bytes | Problem:
+async def _read(receive: Receive, declared: bytes, bytes_max: int) -> bytes | Problem:
     """The body, refused as soon as it is known to be too large: before it is read, if it says so itself."""
     if declared.isdigit() and int(declared) > bytes_max:
         return _too_large(bytes_max)
     body, more = b"", True
     while more:
-        message = await request.receive()
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk = message.get("body", b"")
@@ -173,113 +322,23 @@ def _too_large(bytes_max: int) -> Problem:
     return Problem("too-large", 413, "The request is too large.", f"at most {bytes_max} bytes")
 
 
-def _result(event: Any, decision: Accepted | Problem) -> dict[str, Any]:
-    if isinstance(decision, Accepted):
-        return {"id": decision.event_id, "status": 202, "member": decision.member}
+def _told(decision: Accepted, verdict: Verdict) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": decision.event_id, "member": decision.member}
+    if verdict is Verdict.STALE:
+        told["superseded"] = True
+    return told
+
+
+def _refusal(problem: Problem, event: Any) -> dict[str, Any]:
     event_id = event.get("id") if isinstance(event, dict) else None
     return {
         "id": event_id if isinstance(event_id, str) else None,
-        "status": decision.status,
-        "problem": decision.to_json(),
+        "status": problem.status,
+        "problem": problem.to_json(),
     }
 
 
-def _refused(problem: Problem, metrics: IntakeMetrics) -> Response:
-    _count(problem, "http", metrics)
-    return _answer(problem)
-
-
-def _count(problem: Problem, way: str, metrics: IntakeMetrics) -> None:
-    metrics.events.labels("unknown", way, "rejected").inc()
-    metrics.rejections.labels(problem.kind).inc()
-
-
-def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+def _problem_answer(problem: Problem, *headers: tuple[bytes, bytes]) -> Answer:
     if problem.status == 401:
-        headers = {"WWW-Authenticate": "Bearer", **(headers or {})}
-    return Response(orjson.dumps(problem.to_json()), problem.status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
-
-
-def _json(body: Any, status: int) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
-
-
-def _hash(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
-
-
-_PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
-    },
-}
-
-_ACCEPTED_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"id": {"type": ["string", "null"]}, "status": {"type": "integer"}, "member": {"type": "string"}},
-}
-
-
-def _event_schema() -> dict[str, Any]:
-    """The schema of one event, whole in itself: OpenAPI has it inline, once for each media type."""
-    sign_up = SignUpEvent.model_json_schema()
-    leave = LeaveEvent.model_json_schema()
-    definitions = sign_up.pop("$defs", {}) | leave.pop("$defs", {})
-    inlined: dict[str, Any] = _inline({"oneOf": [sign_up, leave]}, definitions)
-    return inlined
-
-
-def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
-    if isinstance(schema, dict):
-        if "$ref" in schema:
-            return _inline(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
-        return {key: _inline(value, definitions) for key, value in schema.items()}
-    if isinstance(schema, list):
-        return [_inline(item, definitions) for item in schema]
-    return schema
-
-
-def _problem_answer(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA}}}
-
-
-_DOCUMENTED: dict[str, Any] = {
-    "summary": "Send one event, or a batch",
-    "status_code": 202,
-    "responses": {
-        202: {
-            "description": "Accepted: acknowledged by all replicas.",
-            "content": {"application/json": {"schema": _ACCEPTED_SCHEMA}},
-        },
-        207: {"description": "A batch of which some events were not accepted: a result for each, in their order."},
-        400: _problem_answer("The body is not JSON."),
-        401: _problem_answer("No valid API key."),
-        403: _problem_answer("The source or the community is not yours."),
-        413: _problem_answer("Too large."),
-        415: _problem_answer("The content type is not understood."),
-        422: _problem_answer("The event cannot be used; `errors` points at the fields."),
-        503: _problem_answer("Kafka did not acknowledge in time. Send the same again."),
-    },
-    "openapi_extra": {
-        "security": [{"apiKey": []}],
-        "requestBody": {
-            "required": True,
-            "content": {
-                STRUCTURED: {"schema": _event_schema()},
-                BATCH: {"schema": {"type": "array", "items": _event_schema()}},
-            },
-        },
-    },
-}
+        headers += ((b"www-authenticate", b"Bearer"),)
+    return Answer(problem.status, orjson.dumps(problem.to_json()), PROBLEM_MEDIA_TYPE.encode(), headers)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
 from services.intake.accept import Desk
-from services.intake.api import Keyring, events_router
+from services.intake.api import EventsEndpoint, events_router
+from services.intake.claims import Claims
+from services.intake.erasures import Erasures
 from services.intake.gazetteer import load_gazetteers
+from services.intake.keyring import keyring_of
+from services.intake.ledger import Ledger
+from services.intake.partners import keep
+from services.intake.problem_answers import speak_of_problems
 from services.intake.settings import IntakeSettings
 from services.intake.signups import SignUpReader
+from services.intake.stored import StoredRecords
+from services.intake.tail import Tail
+from services.intake.vocabulary_api import vocabulary_router
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import CloudEvent, Contact, PartnerRequest, Profile
+from shared.contracts import CloudEvent, Contact, Partner, PartnerPreference, PartnerRequest, Preference, Profile
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -31,6 +41,13 @@ from shared.settings import KafkaSettings
 
 log = logger(__name__)
 
+LEASE_SPARE = 5.0
+"""Seconds after the time for an answer is over until somebody else may take an event in hand."""
+CLAIMS_GATHER_MS = 50
+"""How often others' claims are fetched: so long an event may wait when another instance writes at the same time."""
+FLUSH_SECONDS_MAX = 2.0
+"""How long the last claims may take when the service is told to stop: without them nothing is lost."""
+
 
 def build_app(
     settings: IntakeSettings, kafka: KafkaSettings, lifeline: Lifeline, *, clock: Clock = system_clock
@@ -41,7 +58,8 @@ def build_app(
     """
     communities = settings.communities()
     keys = {source: key.get_secret_value() for source, key in settings.api_keys.items()}
-    desk = Desk(communities, load_gazetteers(communities), frozenset(keys))
+    gazetteers = load_gazetteers(communities)
+    keyring = keyring_of(keys)
     registry = new_registry()
     metrics = IntakeMetrics(registry)
     plumbing = PlumbingMetrics(registry)
@@ -49,39 +67,69 @@ def build_app(
     producer: AIOKafkaProducer | None = None
     signups: BatchSubscription | None = None
     running = False
+    partners = Tail(kafka, topics.PARTNERS, keep(keyring), lifeline)
+    remembered_ms = settings.remembered_hours * 3_600_000
+    memory = Claims(remembered_ms=remembered_ms, lease_ms=int((settings.acknowledge_seconds_max + LEASE_SPARE) * 1000))
 
     async def send(records: Sequence[Outgoing]) -> None:
         assert producer is not None, "requests are only served while the producer runs"
         await publish(producer, records, partitions=kafka.partitions)
 
+    ledger = Ledger(memory, send, StoredRecords(kafka).find, clock, lifeline, partitions=kafka.partitions)
+    erasures = Erasures(kafka, send)
+    desk = Desk(communities, gazetteers, keyring, erasures.is_erased)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         nonlocal producer, running, signups
         await ensure_topics(kafka)
+        await partners.start()
         producer = new_producer(kafka, client_id="intake")
         await producer.start()
+        ledger.producer = producer
+        claims = Tail(
+            kafka,
+            topics.CLAIMS,
+            ledger.on_record,
+            lifeline,
+            since_ms=clock() - remembered_ms,
+            gather_ms=CLAIMS_GATHER_MS,
+        )
+        await claims.start()
+        ledger.next_offsets = claims.positions
         signups = BatchSubscription(
             broker,
             [topics.SIGNUPS],
             group_id="intake",
-            handle=SignUpReader(desk, send, metrics, clock).on_batch,
+            handle=SignUpReader(desk, keyring, ledger, metrics, clock).on_batch,
             dead_letter_producer=producer,
             settings=kafka,
             metrics=plumbing,
             lifeline=lifeline,
         )
+        forgetting = lifeline.watch(asyncio.create_task(erasures.run()))
         await broker.start()
         running = True
-        log.info("intake_started", communities=len(communities), partners=len(keys))
+        log.info("intake_started", communities=len(communities), partners=len(keyring))
         try:
             yield
         finally:
             running = False
+            forgetting.cancel()
+            with suppress(asyncio.CancelledError):
+                await forgetting
             await broker.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS_MAX):
+                    await ledger.flush()
             await producer.stop()
+            await claims.stop()
+            await partners.stop()
 
     def not_ready_because() -> str | None:
-        return None if running and lifeline.reason is None else "not connected to Kafka"
+        if not running or lifeline.reason is not None:
+            return "not connected to Kafka"
+        return None if erasures.caught_up.is_set() else "reading who has asked to be erased"
 
     def refresh() -> None:
         if signups is not None:
@@ -94,13 +142,20 @@ def build_app(
         version="1",
         lifespan=lifespan,
     )
-    app.include_router(events_router(desk, Keyring(keys), send, settings, metrics, clock))
+    speak_of_problems(app)
+    app.include_router(events_router(EventsEndpoint(desk, keyring, ledger, settings, metrics, clock)))
+    app.include_router(vocabulary_router(gazetteers))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(
             "intake",
-            receives={topics.SIGNUPS: CloudEvent},
-            sends={topics.PROFILES: Profile, topics.CONTACTS: Contact, topics.PARTNER_REQUESTS: PartnerRequest},
+            receives={topics.SIGNUPS: CloudEvent, topics.PARTNERS: Partner, topics.PREFERENCES: Preference},
+            sends={
+                topics.PROFILES: Profile,
+                topics.CONTACTS: Contact,
+                topics.PARTNER_REQUESTS: PartnerRequest,
+                topics.PARTNER_PREFERENCES: PartnerPreference,
+            },
         )
     )
     return app

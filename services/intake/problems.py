@@ -21,6 +21,8 @@ class FieldError:
 
     pointer: str
     detail: str
+    choices: tuple[str, ...] = ()
+    """What may have been meant, as it can be sent instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,11 @@ class Problem:
         if self.detail:
             body["detail"] = self.detail
         if self.errors:
-            body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in self.errors]
+            body["errors"] = [
+                {"pointer": error.pointer, "detail": error.detail}
+                | ({"choices": list(error.choices)} if error.choices else {})
+                for error in self.errors
+            ]
         return body
 
     def summary(self) -> str:
@@ -54,9 +60,12 @@ class Problem:
 
 def field_problem(pointer: str, detail: str) -> Problem:
     """One field is well-formed, and still cannot be right."""
-    return Problem(
-        "invalid-event", 422, "The event has a field that cannot be used.", errors=(FieldError(pointer, detail),)
-    )
+    return invalid_fields(FieldError(pointer, detail))
+
+
+def invalid_fields(*errors: FieldError) -> Problem:
+    """Fields that are well-formed, and still cannot be right."""
+    return Problem("invalid-event", 422, "The event has a field that cannot be used.", errors=errors)
 
 
 def validation_problem(error: ValidationError) -> Problem:

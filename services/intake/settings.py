@@ -22,5 +22,13 @@ class IntakeSettings(ServiceSettings):
     """A larger request is refused before it is read."""
     batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Events in one batch request."""
+    body_seconds_max: Annotated[float, Field(gt=0)] = 10.0
+    """A body that has not come by then is answered 408, and its connection closed."""
+    events_per_second_max: Annotated[int, Field(ge=1)] = 2_000
+    """What each partner may send to each instance; more is answered 429. An operator can set it for a partner."""
+    burst_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+    """So many seconds' worth of it may come at once."""
+    remembered_hours: Annotated[int, Field(ge=1, le=48)] = 24
+    """How long an event's id, an Idempotency-Key, and a member's newest event are remembered: twice is once so long."""
     acknowledge_seconds_max: Annotated[float, Field(gt=0)] = 15.0
     """A request that Kafka has not acknowledged by then is answered 503, and is safe to send again."""

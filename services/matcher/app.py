@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from services.matcher.policy import Policy
+from services.matcher.compiled import is_cached
 from services.matcher.round import warm_up
 from services.matcher.runner import RoundRunner
 from services.matcher.settings import MatcherSettings
@@ -36,7 +36,6 @@ def build_app(
     kafka: KafkaSettings,
     lifeline: Lifeline,
     *,
-    policy: Policy | None = None,
     clock: Clock = system_clock,
 ) -> FastAPI:
     """The whole service as one web application (for operators only); Kafka is connected while it runs.
@@ -56,9 +55,7 @@ def build_app(
         lifeline=lifeline,
         clock=clock,
     )
-    runner = RoundRunner(
-        mastership, communities, settings, policy or Policy(), metrics, clock, partitions=kafka.partitions
-    )
+    runner = RoundRunner(mastership, communities, settings, metrics, clock, partitions=kafka.partitions)
 
     subscription: BatchSubscription | None = None
 
@@ -67,7 +64,11 @@ def build_app(
         nonlocal subscription
         await ensure_topics(kafka)
         # Compiled before the group gives us partitions: a community must not wait for that.
-        await asyncio.to_thread(warm_up)
+        if is_cached():
+            await asyncio.to_thread(warm_up)
+        else:
+            log.info("matcher_compiles", note="once after an upgrade, a minute or so; the service is not ready before")
+            await asyncio.to_thread(warm_up, lambda part: log.info("matcher_compiles", part=part))
         letters = new_producer(kafka, client_id="matcher-dead-letters")
         await letters.start()
         broker = new_broker(kafka, "matcher", registry)

@@ -33,6 +33,11 @@ def _cache_folder() -> Path:
     return wanted / f"compiled-{digest.hexdigest()}"
 
 
+def is_cached() -> bool:
+    """Whether anything of this version has been compiled on this machine before."""
+    return _cache_folder().exists()
+
+
 config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]  # numba sets its options at run time
 
 

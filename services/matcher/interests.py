@@ -76,6 +76,8 @@ class InterestSpace:
     arrays: InterestArrays
     holders: NDArray[np.int64]
     """(interests,) how many have each interest."""
+    places: NDArray[np.float64]
+    """(interests, TASTE_DIMENSIONS) where each interest is in the space of tastes."""
 
     @classmethod
     def fit(cls, interest_lists: Iterable[Iterable[Hashable]]) -> InterestSpace:
@@ -104,14 +106,25 @@ class InterestSpace:
         rows = len(lists.start) - 1
         holders = np.bincount(lists.item, minlength=interests)
         idf = np.log((rows + 1) / (holders + 1)) + IDF_FLOOR
+        return cls._with(lists, holders, idf, _places(lists, interests))
+
+    def for_others(self, lists: Lists) -> InterestSpace:
+        """Other people's lists of the same interests, compared by what was learnt from these."""
+        return self._with(lists, self.holders, self.arrays.idf, self.places)
+
+    @classmethod
+    def _with(
+        cls, lists: Lists, holders: NDArray[np.int64], idf: NDArray[np.float64], places: NDArray[np.float64]
+    ) -> InterestSpace:
+        rows = len(lists.start) - 1
         weight = idf[lists.item]
         row = np.repeat(np.arange(rows), np.diff(lists.start))
         length = np.sqrt(np.bincount(row, weight * weight, minlength=rows))
         scale = np.divide(1.0, length, out=np.zeros(rows), where=length > 0)
         weight *= scale[row]
         taste = np.zeros((rows, TASTE_DIMENSIONS), np.int8)
-        _add_up(lists.start, lists.item, weight, _places(lists, interests), taste)
-        return cls(InterestArrays(lists.start, lists.item, weight, idf, scale, taste), holders)
+        _add_up(lists.start, lists.item, weight, places, taste)
+        return cls(InterestArrays(lists.start, lists.item, weight, idf, scale, taste), holders, places)
 
     def similarity(self, pairs: NDArray[np.integer]) -> NDArray[np.float64]:
         """How alike the two of each pair are.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 WEIGHT_ONE = 1_000_000
 """The integer weight of a score of 1: sums of weights are exact."""
@@ -58,8 +58,20 @@ class Policy(BaseModel):
     group_postings_read_max: Count = 128
     group_anchors_tried_max: Count = 6
 
+    arrival_worth_percent: Annotated[int, Field(ge=0)] = 90
+    """A newcomer is suggested to somebody at once only if that is worth at least this share of the best that anybody,
+    free or not, would be; otherwise they wait for the round."""
+    arrival_candidates_min: Count = 12
+    """Who has fewer people to be measured by than this waits for the round."""
+
     threads: Count = 2
     """For the candidates of large communities. Does not change the answer."""
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> Self:
+        if self.interests_weight + self.openness_weight + self.practical_weight <= 0:
+            raise ValueError("one of interests_weight, openness_weight and practical_weight must be above 0")
+        return self
 
     @property
     def opener_load_of_pairs_max(self) -> int:

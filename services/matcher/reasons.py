@@ -99,13 +99,14 @@ def suggestions_of(
     there, members = seats >= 0, snapshot.members[seats]
     slots = np.bitwise_and.reduce(np.where(there, members["slots"], -1), axis=1).tolist()
     depth = members["depth"].astype(np.int64)
-    alike_deep = np.where(there, depth, 0).max(axis=1) - np.where(there, depth, 9).min(axis=1) <= _DEPTH_APART_MAX
+    least_deep = np.where(there, depth, 9).min(axis=1)
+    alike_deep = np.where(there, depth, 0).max(axis=1) - least_deep <= _DEPTH_APART_MAX
     accepted = np.where(there, snapshot.accepted_at_ms[seats], np.iinfo(np.int64).max).min(axis=1)
     waited = np.maximum(0, now_ms - accepted).tolist()
     weights = policy.recorded_weights
     suggestions = []
-    for match, place, items, score, mask, deep, wait in zip(
-        matches, places, shared, scores, slots, alike_deep.tolist(), waited, strict=True
+    for match, place, items, score, mask, deep, pace, wait in zip(
+        matches, places, shared, scores, slots, alike_deep.tolist(), least_deep.tolist(), waited, strict=True
     ):
         ids = tuple([snapshot.ids[row] for row in match.members])
         words = tuple([snapshot.interest_words[item] for item in items if item >= 0])
@@ -127,6 +128,7 @@ def suggestions_of(
                 waited_ms=wait,
                 suggested_at_ms=now_ms,
                 round=reference,
+                pace=pace,
             )
         )
     return tuple(suggestions)

@@ -15,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from services.matcher.arrivals import warm_up_arrivals
 from services.matcher.candidates import best_candidates
 from services.matcher.compatibility import graph_of
 from services.matcher.graph import CompatibilityGraph
@@ -164,8 +165,13 @@ def check(round_or_suggestions: Round | Sequence[Suggestion], snapshot: Snapshot
         check_suggestions(round_or_suggestions, snapshot, policy or Policy())
 
 
-def warm_up() -> None:
-    """Compile everything a round needs on a made-up community, so that the first real round is quick."""
+def warm_up(tell: Tell | None = None) -> None:
+    """Compile everything a round needs on a made-up community, so that the first real round is quick.
+
+    Takes a minute or so once, and a second when it is in the cache (`services.matcher.compiled`).
+    `tell` hears what is compiled next.
+    """
+    tell = tell or _nobody
     community = Community(
         community="warm-up", name="Warm-up", time_zone="UTC", latitude=0, longitude=0, country="GB",
         sender="nobody@example.org", sender_name="Nobody", agreement=(),
@@ -181,12 +187,15 @@ def warm_up() -> None:
     ]  # fmt: skip
     snapshot = Snapshot.of(community, people, now_ms=1_700_000_000_000, waited_rounds={}, opener_load={})
     for policy in (Policy(), Policy(exact_component_members_max=0)):
-        found = propose(snapshot, policy)
+        found = propose(snapshot, policy, tell=tell)
+        tell("reasons")
         check(found, snapshot)
         why_left_over(snapshot, np.arange(snapshot.size, dtype=np.int32), policy)
         mate = np.full(snapshot.size, -1, np.int32)
         mate[[0, 3]] = 3, 0  # a pair who both look for a group too, and somebody left to join them
         seat_those_left((), mate, snapshot, policy, space=found.space)
+    tell("arrivals")
+    warm_up_arrivals(people, snapshot)
 
 
 def _pair_the_rest(graph: CompatibilityGraph, groups: tuple[Group, ...], policy: Policy, seed: int) -> Pairing:

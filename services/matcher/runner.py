@@ -4,7 +4,8 @@ Propose, evaluate, commit, each on its own:
 
 =========  ======================================================================
 snapshot   on the event loop, at once: who is free, and the offsets seen so far
-propose    in a thread: a pure function of the snapshot, the policy and a seed
+propose    in a thread: a pure function of the snapshot, the policy and a seed,
+           all of which go on record with the suggestions (`services.matcher.replay`)
 evaluate   on the event loop: drop what has ceased to be right while we computed
 commit     one Kafka transaction as master of the partition; fenced if we are not
 =========  ======================================================================
@@ -16,28 +17,28 @@ import asyncio
 from collections import Counter
 from time import perf_counter
 
+import numpy as np
+
+from services.matcher.arrival_runner import ArrivalRunner
 from services.matcher.leftover import LeftOver
-from services.matcher.policy import Policy
 from services.matcher.postconditions import RoundInvariantError
-from services.matcher.round import ENGINE, Round, check, propose
+from services.matcher.replay import reference_for, run
+from services.matcher.round import Round
 from services.matcher.settings import MatcherSettings
-from services.matcher.snapshot import Snapshot
 from services.matcher.state import MatcherState, RoundInput
 from shared import topics
 from shared.clock import Clock
 from shared.community import Communities, Community
-from shared.contracts import RoundReference, Suggestion, SuggestionKind
-from shared.ids import round_id
+from shared.contracts import Suggestion, SuggestionKind
 from shared.kafka.mastership import MasteredPartition, Mastership
 from shared.kafka.transactions import MastershipLost
 from shared.logs import logger
-from shared.metrics import MatcherMetrics
+from shared.metrics import WAITED_SHARES, MatcherMetrics
 from shared.outgoing import outgoing
 from shared.topics import partition_of
 
 log = logger(__name__)
 
-_DAY_MS = 24 * 3600 * 1000
 ROUND_MEMBERS_MIN = 2
 
 
@@ -49,7 +50,6 @@ class RoundRunner:
         mastership: Mastership[MatcherState],
         communities: Communities,
         settings: MatcherSettings,
-        policy: Policy,
         metrics: MatcherMetrics,
         clock: Clock,
         *,
@@ -58,10 +58,11 @@ class RoundRunner:
         self._mastership = mastership
         self._communities = communities
         self._settings = settings
-        self._policy = policy
+        self._policy = settings.policy
         self._metrics = metrics
         self._clock = clock
         self._partitions = partitions
+        self._arrivals = ArrivalRunner(mastership, settings, metrics, clock)
         self._begun_at_ms: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -72,6 +73,7 @@ class RoundRunner:
                 for community in self._communities.values():
                     if partition_of(community.community, self._partitions) == partition.number:
                         await self._run_if_due(partition, community)
+                        await self._arrivals.serve(partition, community)
             await asyncio.sleep(pause_seconds)
 
     async def _run_if_due(self, partition: MasteredPartition[MatcherState], community: Community) -> None:
@@ -82,7 +84,9 @@ class RoundRunner:
         due = (
             wait_has_grown or (interval_over and state.changes > 0) or state.changes >= self._settings.round_changes_max
         )
-        if not due or not partition.is_master:
+        # What we committed last must have come back from the topic: only then do the offsets on record
+        # tell the whole state, so that the round can be run again from them. It takes milliseconds.
+        if not due or not partition.is_master or state.ahead:
             return
         self._begun_at_ms[community.community] = self._clock()
         state.changes = 0
@@ -101,18 +105,29 @@ class RoundRunner:
         now_ms = self._clock()
         with self._metrics.round_seconds.labels("snapshot").time():
             seen = partition.state.round_input(
-                community.community, now_ms, opener_window_ms=self._settings.opener_window_days * _DAY_MS
+                community.community, now_ms, opener_window_ms=self._settings.opener_window_ms
             )
-        self._metrics.members.labels(community.community).set(
-            len(partition.state.communities[community.community].profiles)
-        )
+        known = partition.state.communities[community.community]
+        known.newcomers.clear()  # the round looks at them
+        self._metrics.members.labels(community.community).set(len(known.profiles))
         self._metrics.waiting.labels(community.community).set(len(seen.profiles))
-        if len(seen.profiles) < ROUND_MEMBERS_MIN:
+        # Who was never suggested anything is free, or away: nothing else could have engaged them.
+        never = sum(profile.member not in known.together for profile in seen.profiles)
+        self._metrics.never_suggested.labels(community.community).set(never / max(1, len(known.profiles)))
+        if len(seen.profiles) < (1 if seen.seats else ROUND_MEMBERS_MIN):
             self._metrics.rounds.labels("empty").inc()
             return
-        reference = self._reference(partition, community)
+        reference = reference_for(
+            community,
+            self._policy,
+            offsets=partition.applied,
+            seed=self._settings.seed,
+            now_ms=now_ms,
+            waiting_round_seconds=self._settings.waiting_round_seconds,
+            opener_window_ms=self._settings.opener_window_ms,
+        )
         began = perf_counter()
-        round_, suggestions = await asyncio.to_thread(self._propose, community, seen, now_ms, reference)
+        round_, suggestions = await asyncio.to_thread(run, community, seen, self._policy, reference)
         self._metrics.round_seconds.labels("propose").observe(perf_counter() - began)
         standing = self._evaluate(partition.state, suggestions)
         self._report(community, round_)
@@ -124,9 +139,7 @@ class RoundRunner:
                 partition, topics.SUGGESTIONS.name, [outgoing(topics.SUGGESTIONS, item) for item in standing]
             )
         for suggestion in standing:
-            # They come back from the topic too; applying twice changes nothing, and nobody may
-            # be suggested again in between.
-            partition.state.apply(topics.SUGGESTIONS.name, suggestion.key, suggestion)
+            partition.state.apply_ahead(suggestion)
         self._count(standing, seen, now_ms)
         log.info(
             "round_committed",
@@ -138,48 +151,23 @@ class RoundRunner:
             milliseconds=round((perf_counter() - began) * 1000),
         )
 
-    def _reference(self, partition: MasteredPartition[MatcherState], community: Community) -> RoundReference:
-        offsets = dict(partition.applied)
-        return RoundReference(
-            round=round_id(community.community, offsets.items(), self._settings.seed),
-            seed=self._settings.seed,
-            engine=ENGINE,
-            offsets=offsets,
-        )
-
-    def _propose(
-        self, community: Community, seen: RoundInput, now_ms: int, reference: RoundReference
-    ) -> tuple[Round, tuple[Suggestion, ...]]:
-        """Pure, and the costly part: runs in a thread while the event loop keeps up the heartbeats."""
-        round_ms = self._settings.waiting_round_seconds * 1000
-        snapshot = Snapshot.of(
-            community,
-            seen.profiles,
-            now_ms=now_ms,
-            waited_rounds={
-                member: int(max(0, now_ms - since_ms) // round_ms) for member, since_ms in seen.waiting_since_ms.items()
-            },
-            history=seen.times_together,
-            opener_load=seen.opener_load,
-        )
-        proposed = propose(snapshot, self._policy, seed=self._settings.seed)
-        suggestions = proposed.suggestions(community, now_ms=now_ms, reference=reference)
-        check(suggestions, snapshot, self._policy)
-        return proposed, suggestions
-
     def _evaluate(self, state: MatcherState, suggestions: tuple[Suggestion, ...]) -> list[Suggestion]:
         """Keep what still stands: while the round was computed, a member may have left or paused."""
         now_ms = self._clock()
         return [
             suggestion
             for suggestion in suggestions
-            if all(state.is_free(suggestion.community, member, now_ms) for member in suggestion.members)
+            if all(state.is_free(suggestion.community, member, now_ms) for member in suggestion.engages)
         ]
 
     def _report(self, community: Community, round_: Round) -> None:
         left_over = Counter(round_.left_over.values())
         for reason in LeftOver:
             self._metrics.left_over.labels(community.community, reason).set(left_over[reason])
+        waited = round_.snapshot.members["waited_rounds"]
+        for share in WAITED_SHARES:
+            rounds = float(np.quantile(waited, share, method="nearest"))
+            self._metrics.waited_rounds.labels(community.community, f"{share:g}").set(rounds)
         if round_.upper_bound > 0:
             self._metrics.quality.labels(community.community).set(round_.weight / round_.upper_bound)
 
@@ -189,5 +177,5 @@ class RoundRunner:
             self._metrics.suggestions.labels(suggestion.kind).inc()
             if suggestion.kind is SuggestionKind.GROUP and suggestion.opener is None:
                 self._metrics.without_opener.inc()
-            for member in suggestion.members:
+            for member in suggestion.engages:
                 self._metrics.waited_seconds.observe((now_ms - seen.waiting_since_ms[member]) / 1000)

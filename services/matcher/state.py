@@ -8,21 +8,27 @@ fills by itself.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from shared import topics
 from shared.contracts import (
     ClosingReason,
     Introduction,
+    IntroductionState,
     PartnerRequest,
     Preference,
+    PreferenceKind,
     Profile,
     Record,
     Suggestion,
+    Unreachable,
 )
 
 Members = tuple[str, ...]
+REPORTS_UNTIL_HELD_BACK = 2
+"""Whom so many different members have reported is suggested to nobody until an operator has looked."""
+_KEEPS_APART = frozenset({PreferenceKind.BLOCK, PreferenceKind.REPORT})
 
 READS = (
     topics.PROFILES,
@@ -30,7 +36,17 @@ READS = (
     topics.SUGGESTIONS,
     topics.INTRODUCTIONS,
     topics.PREFERENCES,
+    topics.UNREACHABLE,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSeat:
+    """A standing group that somebody may join."""
+
+    group: Introduction
+    profiles: tuple[Profile, ...]
+    """Of those who are in it."""
 
 
 @dataclass(slots=True)
@@ -43,6 +59,10 @@ class RoundInput:
     times_together: dict[Members, int]
     """Who was suggested together before, how often; at least one of them is free now."""
     opener_load: dict[str, int]
+    blocked: list[tuple[str, str]] = field(default_factory=list)
+    """Sorted pairs, at least one of them free, to be kept apart for ever: one has blocked or reported the other."""
+    seats: list[FreeSeat] = field(default_factory=list)
+    """Free seats in standing groups, the one that is free for longest first."""
 
 
 @dataclass(slots=True)
@@ -59,10 +79,27 @@ class CommunityState:
     """By member: the suggestions and introductions that keep them from others."""
     together: defaultdict[str, set[Members]] = field(default_factory=lambda: defaultdict(set))
     times: defaultdict[Members, set[str]] = field(default_factory=lambda: defaultdict(set))
+    opener_of: dict[str, str] = field(default_factory=dict)
+    """By suggestion: who is, was, or would be asked to go first."""
     openings: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """By opener: when each of their suggestions was made, milliseconds."""
-    waits_anew_ms: dict[str, int] = field(default_factory=dict)
-    """By member: since when they wait again, after an introduction that was not for them or has run its course."""
+    waits_anew_ms: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """By member and introduction: since when they wait again, after one that was not for them or has run its course.
+
+    What an introduction says last counts, so that reading all of it and reading what compaction left come to the same.
+    """
+    apart: defaultdict[str, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(dict))
+    """By member, then by the other: the keys of the blocks and reports between them, whoever made them."""
+    seats: dict[str, Introduction] = field(default_factory=dict)
+    """Standing groups with a free seat."""
+    seats_asked: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By standing group: suggestions for its seat that are not decided."""
+    ahead: set[str] = field(default_factory=set)
+    """Suggestions that we have committed, and that have not come back from the topic yet."""
+    newcomers: set[str] = field(default_factory=set)
+    """Members whose first profile has come, and whom nobody has looked at by themselves yet."""
+    touched: set[str] = field(default_factory=set)
+    """Members of whom something has changed since somebody took note: who they are, or whether they are free."""
     changes: int = 0
     """How much has happened since the last round that may make another one worth while."""
 
@@ -75,26 +112,52 @@ class MatcherState:
         self._community_of: dict[str, str] = {}
         self._left_at_ms: dict[str, int] = {}
         self._away: dict[str, dict[str, Preference]] = defaultdict(dict)
+        self._unreachable: set[str] = set()
+        self._erased: set[str] = set()
+        self._reporters: defaultdict[str, set[str]] = defaultdict(set)
+        """By member: who reported them."""
+        self._looks_for: dict[str, Preference] = {}
+        self._sent_looking_for: dict[str, tuple[str, ...]] = {}
+        """What members look for according to their partner app, for who has told us otherwise themselves."""
         self._apply: dict[str, Callable[[str, Record | None], None]] = {
             topics.PROFILES.name: self._profile,
             topics.PARTNER_REQUESTS.name: self._partner_request,
             topics.SUGGESTIONS.name: self._suggestion,
             topics.INTRODUCTIONS.name: self._introduction,
             topics.PREFERENCES.name: self._preference,
+            topics.UNREACHABLE.name: self._reachability,
         }
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
         """Take in one record; `None` is a tombstone. In O(members of the record)."""
         self._apply[topic](key, record)
 
+    def apply_ahead(self, suggestion: Suggestion) -> None:
+        """Take in what we have just committed, before it comes back from the topic: nobody may be suggested twice.
+
+        Until it has come back, the state is ahead of the offsets that it has reached, and no round
+        could be run again from them.
+        """
+        state = self.communities[suggestion.community]
+        if suggestion.key not in state.suggested:  # unless it has come back already
+            self._suggestion(suggestion.key, suggestion)
+            state.ahead.add(suggestion.key)
+
     def is_free(self, community: str, member: str, now_ms: int) -> bool:
         """Whether a member could be suggested now."""
         return member in self.communities[community].free and not self._is_away(member, now_ms)
 
-    def round_input(self, community: str, now_ms: int, *, opener_window_ms: int) -> RoundInput:
-        """All that a round sees of a community, in O(free members + what they had before)."""
+    def round_input(
+        self, community: str, now_ms: int, *, opener_window_ms: int, members: Iterable[str] | None = None
+    ) -> RoundInput:
+        """All that a round sees of a community, in O(free members + what they had before).
+
+        Of some members, whether they are free or not, if they are named.
+        """
         state = self.communities[community]
         free = [member for member in state.free if not self._is_away(member, now_ms)]
+        if members is not None:
+            free = [member for member in members if member in state.profiles]
         since = now_ms - opener_window_ms
         together = {members for member in free for members in state.together.get(member, ())}
         return RoundInput(
@@ -106,7 +169,15 @@ class MatcherState:
                 for member in free
                 if member in state.openings
             },
+            blocked=sorted({_pair(member, other) for member in free for other in state.apart.get(member, ())}),
+            seats=self._free_seats(state, now_ms),
         )
+
+    def never_again(self, community: str, member: str) -> set[str]:
+        """Whom a member is not suggested to: they were suggested to each other before, or are to be kept apart."""
+        together = self.communities[community].together.get(member, ())
+        apart = self.communities[community].apart.get(member, {})
+        return {other for members in together for other in members if other != member} | set(apart)
 
     # One topic each
 
@@ -117,15 +188,23 @@ class MatcherState:
                 state = self.communities[community]
                 state.profiles.pop(member, None)
                 state.free.discard(member)
+                state.newcomers.discard(member)
+                state.touched.add(member)
+            self._sent_looking_for.pop(member, None)
             return
         assert isinstance(record, Profile)
+        if member in self._erased:
+            return  # For good: what a partner sends of them after it is not theirs to send.
         self._community_of[member] = record.community
         state = self.communities[record.community]
         known = state.profiles.get(member)
-        if known is not None:
+        if known is None:
+            state.newcomers.add(member)
+        else:
             # An update does not start the waiting over; only what has happened since does.
             record = record.model_copy(update={"accepted_at_ms": min(known.accepted_at_ms, record.accepted_at_ms)})
-        state.profiles[member] = record
+        self._sent_looking_for[member] = record.looking_for
+        state.profiles[member] = self._as_they_told_us(record)
         state.changes += 1
         self._settle_freedom(state, member)
 
@@ -144,11 +223,14 @@ class MatcherState:
             return
         assert isinstance(record, Suggestion)
         state = self.communities[record.community]
+        state.ahead.discard(key)
         if key in state.suggested:
             return
         self._remember(state, record)
         if key not in state.decided:
-            for member in record.members:
+            if record.joins is not None:
+                state.seats_asked[record.joins].add(key)
+            for member in record.engages:
                 state.engaged_by[member].add(key)
                 self._settle_freedom(state, member)
 
@@ -160,7 +242,11 @@ class MatcherState:
         state.decided.add(key)
         if key not in state.suggested:
             self._remember(state, record.suggestion)
-        for member in record.members:
+        self._note_opening(state, record.suggestion, self._who_opens(record))
+        self._notice_seats(state, key, record)
+        # Of a seat the newcomer alone: the others have their group, whatever becomes of it.
+        for member in (*record.suggestion.engages, *record.joined):
+            state.waits_anew_ms[member].pop(key, None)
             if record.engages(member):
                 state.engaged_by[member].add(key)
             else:
@@ -168,36 +254,150 @@ class MatcherState:
                 state.changes += 1
                 self._start_waiting_anew(state, member, record)
             self._settle_freedom(state, member)
+        if record.joined:
+            # They know everybody in it by now, and are never suggested to them again, nor these to them.
+            everybody = tuple(sorted({*record.members, *record.joined}))
+            for member in everybody:
+                state.together[member].add(everybody)
 
     def _preference(self, key: str, record: Record | None) -> None:
         member, _, kind = key.partition("/")
+        known = self._away[member].pop(kind, None)
+        if known is not None:
+            self._unlearn(known)
+        community = self._community_of.get(member)
+        if community is not None:
+            self.communities[community].touched.add(member)
         if record is None:
-            self._away[member].pop(kind, None)
+            return
+        assert isinstance(record, Preference)
+        self._away[member][kind] = record
+        state = self.communities[record.community]
+        state.changes += 1
+        if record.kind in _KEEPS_APART and record.about is not None:
+            for one, other in ((member, record.about), (record.about, member)):
+                state.apart[one].setdefault(other, set()).add(key)
+            if record.kind is PreferenceKind.REPORT:
+                self._reporters[record.about].add(member)
+                state.touched.add(record.about)
+        elif record.kind is PreferenceKind.LOOKING_FOR:
+            self._looks_for[member] = record
+            self._look_again(state, member)
+        elif record.kind is PreferenceKind.ERASE:
+            self._erased.add(member)
+            self._profile(member, None)
+
+    def _unlearn(self, preference: Preference) -> None:
+        """What was so because of a preference that is replaced, or gone."""
+        state, member = self.communities[preference.community], preference.member
+        if preference.kind in _KEEPS_APART and preference.about is not None:
+            for one, other in ((member, preference.about), (preference.about, member)):
+                keys = state.apart[one].get(other, set())
+                keys.discard(preference.key)
+                if not keys:
+                    state.apart[one].pop(other, None)
+            if preference.kind is PreferenceKind.REPORT:
+                self._reporters[preference.about].discard(member)
+        elif preference.kind is PreferenceKind.LOOKING_FOR:
+            self._looks_for.pop(member, None)
+            self._look_again(state, member)
+        elif preference.kind is PreferenceKind.ERASE:
+            self._erased.discard(member)
+
+    def _reachability(self, member: str, record: Record | None) -> None:
+        assert record is None or isinstance(record, Unreachable)
+        if record is None:
+            self._unreachable.discard(member)
         else:
-            assert isinstance(record, Preference)
-            self._away[member][kind] = record
+            self._unreachable.add(member)
 
     # What follows
+
+    def _as_they_told_us(self, profile: Profile) -> Profile:
+        """What a member told us themselves outlives what their partner app sends."""
+        told = self._looks_for.get(profile.member)
+        sent = self._sent_looking_for.get(profile.member, profile.looking_for)
+        wanted = told.looking_for if told is not None and told.looking_for else sent
+        return profile if profile.looking_for == wanted else profile.model_copy(update={"looking_for": wanted})
+
+    def _look_again(self, state: CommunityState, member: str) -> None:
+        profile = state.profiles.get(member)
+        if profile is not None:
+            state.profiles[member] = self._as_they_told_us(profile)
+
+    @staticmethod
+    def _notice_seats(state: CommunityState, key: str, record: Introduction) -> None:
+        if record.wants_newcomer:
+            state.seats[key] = record
+        else:
+            state.seats.pop(key, None)
+        if record.suggestion.joins is not None:
+            asked = state.seats_asked[record.suggestion.joins]
+            (asked.add if record.is_open else asked.discard)(key)
+
+    def _free_seats(self, state: CommunityState, now_ms: int) -> list[FreeSeat]:
+        waiting = [
+            group
+            for key, group in state.seats.items()
+            if group.seat_from_ms is not None and group.seat_from_ms <= now_ms and not state.seats_asked.get(key)
+        ]
+        return [
+            FreeSeat(group, profiles)
+            for group in sorted(waiting, key=lambda group: (group.seat_from_ms, group.introduction))
+            if len(profiles := tuple(self._profiles_of(state, group.present))) == len(group.present)
+        ]
+
+    @staticmethod
+    def _profiles_of(state: CommunityState, members: Iterable[str]) -> Iterable[Profile]:
+        return (state.profiles[member] for member in members if member in state.profiles)
 
     def _remember(self, state: CommunityState, suggestion: Suggestion) -> None:
         state.suggested[suggestion.suggestion] = suggestion.members
         state.times[suggestion.members].add(suggestion.suggestion)
         for member in suggestion.members:
             state.together[member].add(suggestion.members)
-        if suggestion.opener is not None:
-            state.openings[suggestion.opener][suggestion.suggestion] = suggestion.suggested_at_ms
+        self._note_opening(state, suggestion, suggestion.opener)
+
+    @staticmethod
+    def _who_opens(introduction: Introduction) -> str | None:
+        """Who was asked to go first. Whoever left it later, or did not want to meet again, was asked all the same."""
+        named = introduction.suggestion.opener
+        if introduction.state is IntroductionState.PROPOSED:
+            return named
+        return introduction.opener or (named if named in introduction.introduced else None)
+
+    @staticmethod
+    def _note_opening(state: CommunityState, suggestion: Suggestion, opener: str | None) -> None:
+        """Who is asked to go first; nobody is, and nobody is worn out, where it fell through."""
+        before = state.opener_of.pop(suggestion.suggestion, None)
+        if before is not None:
+            state.openings[before].pop(suggestion.suggestion, None)
+        if opener is not None:
+            state.opener_of[suggestion.suggestion] = opener
+            state.openings[opener][suggestion.suggestion] = suggestion.suggested_at_ms
 
     @staticmethod
     def _start_waiting_anew(state: CommunityState, member: str, introduction: Introduction) -> None:
         """Who said yes to something that fell through, or was never asked, keeps the time they waited."""
-        fell_through = introduction.closing_reason not in (None, ClosingReason.SETTLED)
+        fell_through = introduction.closing_reason not in (None, ClosingReason.SETTLED, ClosingReason.SEATED)
         never_asked = introduction.closing_reason in (ClosingReason.LEFT, ClosingReason.UNREACHABLE)
         willing = member in introduction.said_yes or (never_asked and member not in introduction.said_no)
         if not (fell_through and willing):
-            at_ms = introduction.closed_at_ms or introduction.proposed_at_ms
-            state.waits_anew_ms[member] = max(at_ms, state.waits_anew_ms.get(member, 0))
+            at_ms = (
+                introduction.closed_at_ms
+                or introduction.standing_since_ms
+                or introduction.introduced_at_ms
+                or introduction.proposed_at_ms
+            )
+            # Who is out of it waits on: what the others make of it later has nothing to do with them.
+            if member in introduction.said_no:
+                at_ms = introduction.proposed_at_ms
+            elif introduction.introduced_at_ms is not None and member not in introduction.present:
+                at_ms = introduction.introduced_at_ms
+            state.waits_anew_ms[member][introduction.introduction] = at_ms
 
     def _settle_freedom(self, state: CommunityState, member: str) -> None:
+        state.touched.add(member)
         profile = state.profiles.get(member)
         has_left = profile is not None and self._left_at_ms.get(member, -1) >= profile.accepted_at_ms
         if profile is not None and not has_left and not state.engaged_by.get(member):
@@ -206,8 +406,16 @@ class MatcherState:
             state.free.discard(member)
 
     def _is_away(self, member: str, now_ms: int) -> bool:
-        return any(preference.holds_at(now_ms) for preference in self._away.get(member, {}).values())
+        if member in self._erased or member in self._unreachable:
+            return True
+        if len(self._reporters.get(member, ())) >= REPORTS_UNTIL_HELD_BACK:
+            return True
+        return any(preference.keeps_away_at(now_ms) for preference in self._away.get(member, {}).values())
 
     @staticmethod
     def _waiting_since_ms(state: CommunityState, member: str) -> int:
-        return max(state.profiles[member].accepted_at_ms, state.waits_anew_ms.get(member, 0))
+        return max((state.profiles[member].accepted_at_ms, *state.waits_anew_ms.get(member, {}).values()))
+
+
+def _pair(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if one < other else (other, one)

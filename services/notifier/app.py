@@ -5,28 +5,33 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
 from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
+from services.notifier.bounce_listener import BounceTaker, listening_for_bounces
+from services.notifier.bounces import Report
+from services.notifier.breaker import Scope
 from services.notifier.clerk import INTRODUCTIONS_ROLE, LEDGER_ROLE, Clerk, KafkaLedger
 from services.notifier.gate import may_send
 from services.notifier.links import Links
 from services.notifier.pages import pages_router
-from services.notifier.relay import MailpitLookup, NoLookup, RelayLookup
+from services.notifier.parts import policy_breaker, rate_limits, relay_lookup, sending_bounds, smtp_server
 from services.notifier.render import Renderer
-from services.notifier.sender import Sender, SendingBounds, Transport
+from services.notifier.sender import Sender, Transport
 from services.notifier.settings import NotifierSettings
-from services.notifier.smtp import SmtpServer, SmtpTransport
+from services.notifier.smtp import SmtpTransport
 from services.notifier.state import PartitionState
+from services.notifier.traffic import Traffic
+from services.notifier.verp import ReturnPaths
 from services.notifier.wording import load_words
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import Choice, IntroductionState, Preference
+from shared.contracts import Bounce, Choice, IntroductionState, Preference, PreferenceKind
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -40,6 +45,7 @@ from shared.logs import logger
 from shared.metrics import NotifierMetrics, PlumbingMetrics, new_registry
 from shared.outgoing import outgoing
 from shared.settings import KafkaSettings
+from shared.topics import partition_of
 
 log = logger(__name__)
 
@@ -52,8 +58,21 @@ READS = (
     topics.PREFERENCES,
     topics.OUTBOX,
     topics.DELIVERIES,
+    topics.BOUNCES,
+    topics.SUPPRESSIONS,
+    topics.UNREACHABLE,
+    topics.MAIL_ORDERS,
 )
-WRITES = (topics.INTRODUCTIONS, topics.CHOICES, topics.PREFERENCES, topics.OUTBOX, topics.DELIVERIES)
+WRITES = (
+    topics.INTRODUCTIONS,
+    topics.CHOICES,
+    topics.PREFERENCES,
+    topics.OUTBOX,
+    topics.DELIVERIES,
+    topics.BOUNCES,
+    topics.SUPPRESSIONS,
+    topics.UNREACHABLE,
+)
 _LOOK_FOR_PARTITIONS_SECONDS = 0.1
 
 
@@ -75,18 +94,33 @@ def build_app(
     secret = settings.link_secret.get_secret_value()
     links = Links(secret, str(settings.public_url).rstrip("/"))
     words = load_words(settings.words_dir)
-    renderer = Renderer(words, communities, links, secret)
+    paths = ReturnPaths(settings.bounce_address, secret) if settings.bounce_address else None
+    renderer = Renderer(words, communities, links, secret, paths)
     registry = new_registry()
     metrics = NotifierMetrics(registry)
     plumbing = PlumbingMetrics(registry)
     mastership: Mastership[PartitionState] = Mastership(
         topics=READS,
         roles=[INTRODUCTIONS_ROLE, LEDGER_ROLE],
-        new_state=lambda: PartitionState(contact_grace_ms=int(settings.contact_grace_seconds * 1000)),
+        new_state=lambda: PartitionState(
+            contact_grace_ms=int(settings.contact_grace_seconds * 1000), address_secret=secret
+        ),
         settings=kafka,
         metrics=plumbing,
         lifeline=lifeline,
         clock=clock,
+    )
+
+    def on_policy_stop(scope: Scope, reason: str) -> None:
+        metrics.policy_stops.labels(scope).inc()
+        log.error("mail_stopped_by_policy", scope=scope, reply=reason)
+
+    traffic = Traffic(
+        communities,
+        rate_limits(settings),
+        policy_breaker(settings),
+        keeps_quiet_hours=settings.keeps_quiet_hours,
+        on_stop=on_policy_stop,
     )
     # Choices are written by whichever instance a member's click reaches, master or not.
     producer: AIOKafkaProducer | None = None
@@ -97,6 +131,16 @@ def build_app(
         topic = topics.CHOICES if isinstance(choice, Choice) else topics.PREFERENCES
         await publish(producer, [outgoing(topic, choice)], partitions=kafka.partitions)
         metrics.choices.labels(choice.kind).inc()
+        if choice.kind is PreferenceKind.REPORT:
+            # For an operator to look at. Who reported them is nobody's business here.
+            log.warning("member_reported", community=choice.community, member=choice.about)
+
+    async def record_bounce(bounce: Bounce) -> None:
+        assert producer is not None, "bounces are only taken while the producer runs"
+        await publish(producer, [outgoing(topics.BOUNCES, bounce)], partitions=kafka.partitions)
+
+    def count_report(report: Report) -> None:
+        metrics.reports.labels(report.kind, "yes" if report.about else "no").inc()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -118,28 +162,40 @@ def build_app(
             on_received=mastership.on_received,
         )
         mastership.attach(lambda: subscription.consumer if subscription else None)
-        async with httpx.AsyncClient() as client:
-            mail = transport or SmtpTransport(_smtp_server(settings))
+        async with httpx.AsyncClient() as client, AsyncExitStack() as listening:
+            mail = transport or SmtpTransport(smtp_server(settings))
 
             def new_clerk(partition: MasteredPartition[PartitionState]) -> Clerk:
                 sender = Sender(
                     mail,
-                    _lookup(settings, client),
+                    relay_lookup(settings, client),
                     KafkaLedger(mastership, partition, metrics),
                     renderer,
                     may_send,
                     clock,
                     draws or random.Random(),
-                    _bounds(settings),
+                    sending_bounds(settings),
+                    traffic,
                 )
-                return Clerk(mastership, partition, sender, communities, settings, metrics, clock)
+                return Clerk(mastership, partition, sender, communities, settings, metrics, clock, traffic)
 
             await broker.start()
             office = lifeline.watch(asyncio.create_task(_keep_clerks(mastership, new_clerk)))
+            if settings.bounce_smtp_port is not None and paths is not None:
+                await listening.enter_async_context(
+                    listening_for_bounces(
+                        BounceTaker(paths, communities, record_bounce, clock, count_report),
+                        host=settings.bounce_smtp_host,
+                        port=settings.bounce_smtp_port,
+                        bytes_max=settings.bounce_bytes_max,
+                        connections_max=settings.bounce_connections_max,
+                    )
+                )
             log.info("notifier_started", communities=len(communities))
             try:
                 yield
             finally:
+                await listening.aclose()
                 office.cancel()
                 with suppress(asyncio.CancelledError):
                     await office
@@ -157,6 +213,20 @@ def build_app(
         for state in IntroductionState:
             open_now = sum(partition.state.introduction_counts.get(state, 0) for partition in masters)
             metrics.introductions.labels(state).set(open_now)
+        for why, number in traffic.waiting().items():
+            metrics.waiting.labels(why).set(number)
+        for scope, number in traffic.breaker.open_circuits().items():
+            metrics.policy_stopped.labels(scope).set(number)
+        metrics.suppressed.set(sum(partition.state.suppressions.count for partition in masters))
+        # A community is counted by the master of its partition alone, so that the sum over instances is right.
+        metrics.stopped.set(
+            sum(
+                partition.state.orders.is_stopped(community)
+                for partition in masters
+                for community in communities
+                if partition_of(community, kafka.partitions) == partition.number
+            )
+        )
         metrics.unsent.set(sum(partition.state.unsent_count for partition in masters))
         for topic, number, lag in group_lags(subscription.consumer if subscription else None):
             plumbing.lag.labels(topic, number).set(lag)
@@ -172,7 +242,11 @@ def build_app(
             metrics.pages.labels(route.path, answer.status_code).inc()
         return answer
 
-    app.include_router(pages_router(links, record, communities, words, clock))
+    def directory(community: str) -> PartitionState | None:
+        number = partition_of(community, kafka.partitions)
+        return next((each.state for each in mastership.masters() if each.number == number), None)
+
+    app.include_router(pages_router(links, record, communities, words, clock, directory))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(
@@ -196,30 +270,3 @@ async def _keep_clerks(
                     at_work[partition] = clerks.create_task(new_clerk(partition).work())
             at_work = {partition: task for partition, task in at_work.items() if not task.done()}
             await asyncio.sleep(_LOOK_FOR_PARTITIONS_SECONDS)
-
-
-def _smtp_server(settings: NotifierSettings) -> SmtpServer:
-    return SmtpServer(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        start_tls=settings.smtp_starttls,
-        username=settings.smtp_username,
-        password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
-        connections_max=settings.smtp_connections_max,
-        timeout_seconds=settings.smtp_timeout_seconds,
-    )
-
-
-def _lookup(settings: NotifierSettings, client: httpx.AsyncClient) -> RelayLookup:
-    return (
-        MailpitLookup(str(settings.relay_lookup_url).rstrip("/"), client) if settings.relay_lookup_url else NoLookup()
-    )
-
-
-def _bounds(settings: NotifierSettings) -> SendingBounds:
-    return SendingBounds(
-        attempts_max=settings.attempts_max,
-        backoff_first_ms=int(settings.backoff_first_seconds * 1000),
-        backoff_max_ms=int(settings.backoff_max_seconds * 1000),
-        concurrent_max=settings.smtp_connections_max,
-    )

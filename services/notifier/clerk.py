@@ -1,6 +1,6 @@
-"""Looks after one partition: moves its introductions on, and has its emails sent.
+"""Looks after one partition: moves its introductions on, has its emails sent, and acts on what comes back.
 
-Two loops that share a state and know nothing of each other. Either can stop at any
+Three loops that share a state and know nothing of each other. Any can stop at any
 point: what it had not committed is worked out anew from the same facts, by this
 instance or by the next master.
 """
@@ -15,10 +15,11 @@ from services.notifier.introductions import Transition
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
 from services.notifier.state import PartitionState
+from services.notifier.traffic import Traffic
 from shared import topics
 from shared.clock import Clock
 from shared.community import Communities
-from shared.contracts import Delivery, DeliveryState
+from shared.contracts import Delivery, DeliveryState, Suppression
 from shared.kafka.mastership import MasteredPartition, Mastership
 from shared.kafka.transactions import MastershipLost
 from shared.logs import logger
@@ -78,9 +79,11 @@ class Clerk:
         settings: NotifierSettings,
         metrics: NotifierMetrics,
         clock: Clock,
+        traffic: Traffic,
     ) -> None:
         self._mastership = mastership
         self._partition = partition
+        self._traffic = traffic
         self._state = partition.state
         self._sender = sender
         self._communities = communities
@@ -94,6 +97,7 @@ class Clerk:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._move_introductions_on())
                 loops.create_task(self._send_emails())
+                loops.create_task(self._act_on_reports())
         except* MastershipLost as lost:
             log.info("clerk_stops", partition=self._partition.number, reason=str(lost.exceptions[0]))
 
@@ -127,7 +131,8 @@ class Clerk:
                 for done in [task for task in under_way if task.done()]:
                     under_way.discard(done)
                     done.result()  # raises MastershipLost, and whatever is a fault of ours
-                await self._wait(changed, self._sender.next_retry_ms, under_way)
+                has_room = len(under_way) < self._settings.batches_under_way_max
+                await self._wait(changed, self._sender.next_due_ms(self._state) if has_room else None, under_way)
         finally:
             # What was recorded as `sending` and not concluded is resolved by the next master.
             for task in under_way:
@@ -140,18 +145,38 @@ class Clerk:
         def begin(batch: Coroutine[Any, Any, list[Delivery]]) -> None:
             under_way.add(asyncio.create_task(batch))
 
-        now_ms = self._clock()
-        in_flight = self._sender.in_flight
-        if interrupted := self._state.interrupted(in_flight):
+        if interrupted := self._state.interrupted(self._sender.in_flight):
             begin(self._sender.resolve(interrupted, self._state))
-        if (retry_ms := self._sender.next_retry_ms) is not None and retry_ms <= now_ms:
+        due_ms = self._sender.next_due_ms(self._state)
+        if due_ms is not None and due_ms <= self._clock() and len(under_way) < self._settings.batches_under_way_max:
             begin(self._sender.retry_due(self._state))
         if len(under_way) < self._settings.batches_under_way_max:
-            in_flight = self._sender.in_flight
-            unsent = self._state.unsent(self._settings.emails_max + len(in_flight))
-            fresh = [email for email in unsent if email.email not in in_flight][: self._settings.emails_max]
+            fresh = self._state.unsent(self._settings.emails_max, self._sender.in_flight)
             if fresh:
                 begin(self._sender.deliver(fresh, self._state))
+
+    async def _act_on_reports(self) -> None:
+        """Bounces, complaints and refusals: what follows from them is recorded, by the master alone."""
+        while True:
+            changed = self._mastership.changed
+            while changes := self._state.follows_from_reports(self._clock()):
+                await self._mastership.commit(
+                    self._partition,
+                    LEDGER_ROLE,
+                    [outgoing(one.topic, one.record) if one.record else one.as_tombstone() for one in changes],
+                )
+                for one in changes:
+                    self._state.apply(one.topic.name, one.key, one.record)
+                    if isinstance(one.record, Suppression):
+                        self._metrics.suppressions.labels(one.record.reason).inc()
+                    elif isinstance(one.record, Delivery):
+                        self._metrics.emails.labels(one.record.kind, one.record.state).inc()
+                        if one.is_policy:
+                            self._traffic.came_back_by_policy(
+                                one.record.member, one.record.reason, self._state, self._clock()
+                            )
+                self._mastership.tell()
+            await self._wait(changed, None)
 
     async def _wait(
         self,

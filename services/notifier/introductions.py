@@ -1,9 +1,9 @@
 """The introduction: strangers are asked, blindly, and those who all want it learn who the others are.
 
-    proposed ──everybody said yes──────────────▶ introduced ──settled──▶ closed
-        │                                          ▲
-        ├──answer_by: enough said yes──────────────┘
-        └──answer_by: too few said yes─────────────────────────────────▶ closed
+    proposed ──everybody said yes──────────────▶ introduced ──they meet, three times──▶ standing
+        │                                          ▲   │                                  │
+        ├──answer_by: enough said yes──────────────┘   ├──not enough want to go on        │ too few remain
+        └──answer_by: too few said yes─────────▶ closed ◀───────────────┘ ◀───────────────┘
 
 Saying yes to strangers takes some courage, and so does saying no. So a no must look like
 silence to the others, in what they read *and in when they read it*: before `answer_by`
@@ -12,15 +12,34 @@ no is free at once (`Introduction.engages`); the others learn, when the time is 
 did not come together, and not why. Even when everybody said no it stays open until then:
 it holds nobody, and one of them may still change their mind and must not be able to tell.
 
-A pure function: no clock, no broker. Same introduction, event and time: same transition.
+A free seat in a standing group is proposed like anything else, to the newcomer and to the
+group; it ends by the newcomer being told of in the group's own introduction.
+
+What comes after the introduction is in `services.notifier.meetings`. A pure function: no
+clock, no broker. Same introduction, event and time: same transition.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import assert_never
 
-from shared import ids
+from services.notifier import meetings
+from services.notifier.events import (
+    Answered,
+    CheckedIn,
+    Event,
+    Joined,
+    NeverTold,
+    OfferedToOpen,
+    Proposed,
+    TimePassed,
+    Transition,
+    Withdrawn,
+    changed,
+    emails_to,
+    with_one,
+    without_one,
+)
 from shared.community import Community
 from shared.contracts import (
     ChoiceKind,
@@ -33,43 +52,10 @@ from shared.contracts import (
     SuggestionKind,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """The matcher suggests these people to each other."""
-
-    suggestion: Suggestion
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A member pressed yes or no."""
-
-    member: str
-    kind: ChoiceKind
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
-    """A member is out: left, paused, unsubscribed, or not to be reached. It counts as a no."""
-
-    member: str
-
-
-@dataclass(frozen=True, slots=True)
-class TimePassed:
-    """Nothing happened but time. Worth sending from `next_due_ms` on; harmless before."""
-
-
-Event = Proposed | Answered | Withdrawn | TimePassed
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """Where the introduction stands now, and the emails that this sets off."""
-
-    introduction: Introduction
-    emails: tuple[Email, ...] = ()
+__all__ = [
+    "Answered", "CheckedIn", "Event", "Joined", "NeverTold", "NobodyProposedError", "OfferedToOpen", "Proposed",
+    "TimePassed", "Transition", "Withdrawn", "advance", "never_proposed", "next_due_ms", "yes_needed",
+]  # fmt: skip
 
 
 class NobodyProposedError(ValueError):
@@ -91,9 +77,11 @@ def advance(introduction: Introduction | None, event: Event, *, community: Commu
         if not isinstance(event, Proposed):
             raise NobodyProposedError(f"{type(event).__name__} before Proposed: propose the suggestion first")
         return _propose(event.suggestion, community, now_ms)
+    if introduction.state in (IntroductionState.INTRODUCED, IntroductionState.STANDING):
+        return meetings.advance(introduction, event, community=community, now_ms=now_ms)
+    if introduction.state is IntroductionState.CLOSED:
+        return Transition(introduction)
     match event:
-        case Proposed():
-            return Transition(introduction)
         case Answered(member, kind):
             if kind is ChoiceKind.NO:
                 return _count_out(introduction, member)
@@ -102,17 +90,19 @@ def advance(introduction: Introduction | None, event: Event, *, community: Commu
             return _count_out(introduction, member)
         case TimePassed():
             return _let_time_pass(introduction, community, now_ms)
+        case Proposed() | NeverTold() | CheckedIn() | OfferedToOpen() | Joined():
+            return Transition(introduction)
         case _:
             assert_never(event)
 
 
 def next_due_ms(introduction: Introduction) -> int | None:
-    """When `TimePassed` next matters, in milliseconds since the epoch; None once it is closed."""
+    """When `TimePassed` next matters, in milliseconds since the epoch; None if nothing waits for a time."""
     match introduction.state:
         case IntroductionState.PROPOSED:
-            return introduction.answer_by_ms
-        case IntroductionState.INTRODUCED:
-            return introduction.settles_at_ms
+            return min(introduction.answer_by_ms, introduction.remind_at_ms or introduction.answer_by_ms)
+        case IntroductionState.INTRODUCED | IntroductionState.STANDING:
+            return meetings.next_due_ms(introduction)
         case IntroductionState.CLOSED:
             return None
         case _:
@@ -136,108 +126,113 @@ def never_proposed(suggestion: Suggestion, reason: ClosingReason, now_ms: int) -
 
 
 def yes_needed(suggestion: Suggestion, community: Community) -> int:
-    """How many must say yes: both of a pair, a quorum of a group."""
-    if suggestion.kind is SuggestionKind.PAIR:
-        return len(suggestion.members)
-    return min(community.groups.quorum, len(suggestion.members))
+    """How many must say yes: both of a pair, a quorum of a group; for a seat, the newcomer and a quorum."""
+    match suggestion.kind:
+        case SuggestionKind.PAIR:
+            return len(suggestion.members)
+        case SuggestionKind.GROUP:
+            return min(community.groups.quorum, len(suggestion.members))
+        case SuggestionKind.SEAT:
+            return min(community.groups.quorum, len(suggestion.members) - 1) + 1
+        case _:
+            assert_never(suggestion.kind)
 
 
 def _propose(suggestion: Suggestion, community: Community, now_ms: int) -> Transition:
+    after, within = community.remind_after_seconds, community.answer_within_seconds
     introduction = Introduction(
         community=suggestion.community,
         introduction=suggestion.suggestion,
         suggestion=suggestion,
         state=IntroductionState.PROPOSED,
         proposed_at_ms=now_ms,
-        answer_by_ms=now_ms + community.answer_within_seconds * 1000,
+        answer_by_ms=now_ms + within * 1000,
+        remind_at_ms=now_ms + after * 1000 if after is not None and after < within else None,
     )
-    return Transition(introduction, _emails(introduction, suggestion.members, EmailKind.INVITATION, now_ms))
+    invited = suggestion.engages
+    group = [member for member in suggestion.members if member not in invited]
+    return Transition(
+        introduction,
+        emails_to(introduction, invited, EmailKind.INVITATION, now_ms)
+        + emails_to(introduction, group, EmailKind.SEAT, now_ms),
+    )
 
 
 def _count_in(introduction: Introduction, member: str, community: Community, now_ms: int) -> Transition:
-    if not _may_answer(introduction, member) or member in introduction.said_yes:
+    if member not in introduction.members or member in introduction.said_yes:
         return Transition(introduction)
-    answered = introduction.model_copy(
-        update={
-            "said_yes": _with(introduction, introduction.said_yes, member),
-            "said_no": _without(introduction.said_no, member),
-        }
+    answered = changed(
+        introduction,
+        said_yes=with_one(introduction, introduction.said_yes, member),
+        said_no=without_one(introduction.said_no, member),
     )
     # Only a yes from everybody comes early. A group that went ahead as soon as its last
     # member had answered would tell the others that this answer was a no.
     if len(answered.said_yes) == len(answered.members):
-        return _introduce(answered, community, now_ms)
+        return _come_together(answered, community, now_ms)
     return Transition(answered)
 
 
 def _count_out(introduction: Introduction, member: str) -> Transition:
-    if not _may_answer(introduction, member) or member in introduction.said_no:
+    if member not in introduction.members or member in introduction.said_no:
         return Transition(introduction)
     return Transition(
-        introduction.model_copy(
-            update={
-                "said_yes": _without(introduction.said_yes, member),
-                "said_no": _with(introduction, introduction.said_no, member),
-            }
+        changed(
+            introduction,
+            said_yes=without_one(introduction.said_yes, member),
+            said_no=with_one(introduction, introduction.said_no, member),
         )
     )
-
-
-def _may_answer(introduction: Introduction, member: str) -> bool:
-    """Once people are introduced they know each other already: nothing can be taken back."""
-    return introduction.state is IntroductionState.PROPOSED and member in introduction.members
 
 
 def _let_time_pass(introduction: Introduction, community: Community, now_ms: int) -> Transition:
-    due_ms = next_due_ms(introduction)
-    if due_ms is None or now_ms < due_ms:
-        return Transition(introduction)
-    if introduction.state is IntroductionState.INTRODUCED:
-        return _close(introduction, ClosingReason.SETTLED, now_ms)
-    if len(introduction.said_yes) >= yes_needed(introduction.suggestion, community):
-        return _introduce(introduction, community, now_ms)
-    return _close(introduction, ClosingReason.DECLINED if introduction.said_no else ClosingReason.EXPIRED, now_ms)
+    if now_ms >= introduction.answer_by_ms:
+        if _enough_said_yes(introduction, community):
+            return _come_together(introduction, community, now_ms)
+        return _fall_through(introduction, now_ms)
+    if introduction.remind_at_ms is not None and now_ms >= introduction.remind_at_ms:
+        return _remind(introduction, now_ms)
+    return Transition(introduction)
 
 
-def _introduce(introduction: Introduction, community: Community, now_ms: int) -> Transition:
-    introduced = introduction.model_copy(
-        update={
-            "state": IntroductionState.INTRODUCED,
-            "introduced": introduction.said_yes,
-            "introduced_at_ms": now_ms,
-            "settles_at_ms": now_ms + community.settle_seconds * 1000,
-        }
-    )
-    return Transition(introduced, _emails(introduced, introduced.introduced, EmailKind.INTRODUCTION, now_ms))
+def _enough_said_yes(introduction: Introduction, community: Community) -> bool:
+    newcomer = introduction.suggestion.newcomer
+    if newcomer is not None and newcomer not in introduction.said_yes:
+        return False
+    return len(introduction.said_yes) >= yes_needed(introduction.suggestion, community)
 
 
-def _close(introduction: Introduction, reason: ClosingReason, now_ms: int) -> Transition:
-    closed = introduction.model_copy(
-        update={"state": IntroductionState.CLOSED, "closed_at_ms": now_ms, "closing_reason": reason}
-    )
-    # Those who were introduced had what they hoped for; those who hoped in vain deserve a word.
-    hoped = () if closed.introduced else closed.said_yes
-    return Transition(closed, _emails(closed, hoped, EmailKind.CLOSING, now_ms))
+def _remind(introduction: Introduction, now_ms: int) -> Transition:
+    """One reminder, and only to those who were invited and have not answered; a group is not asked twice."""
+    answered = {*introduction.said_yes, *introduction.said_no}
+    silent = [member for member in introduction.suggestion.engages if member not in answered]
+    reminded = changed(introduction, remind_at_ms=None)
+    return Transition(reminded, emails_to(reminded, silent, EmailKind.REMINDER, now_ms))
 
 
-def _emails(introduction: Introduction, members: tuple[str, ...], kind: EmailKind, now_ms: int) -> tuple[Email, ...]:
-    return tuple(
-        Email(
-            community=introduction.community,
-            email=ids.email_id(introduction.introduction, member, kind),
-            introduction=introduction.introduction,
-            member=member,
-            kind=kind,
-            planned_at_ms=now_ms,
+def _come_together(introduction: Introduction, community: Community, now_ms: int) -> Transition:
+    if introduction.suggestion.newcomer is None:
+        return meetings.introduce(introduction, community, now_ms)
+    return Transition(
+        changed(
+            introduction,
+            state=IntroductionState.CLOSED,
+            remind_at_ms=None,
+            closed_at_ms=now_ms,
+            closing_reason=ClosingReason.SEATED,
         )
-        for member in members
     )
 
 
-def _with(introduction: Introduction, some: tuple[str, ...], member: str) -> tuple[str, ...]:
-    """In the order of the members, so that the order of clicks leaves no trace."""
-    return tuple(other for other in introduction.members if other == member or other in some)
-
-
-def _without(some: tuple[str, ...], member: str) -> tuple[str, ...]:
-    return tuple(other for other in some if other != member)
+def _fall_through(introduction: Introduction, now_ms: int) -> Transition:
+    closed = changed(
+        introduction,
+        state=IntroductionState.CLOSED,
+        remind_at_ms=None,
+        closed_at_ms=now_ms,
+        closing_reason=ClosingReason.DECLINED if introduction.said_no else ClosingReason.EXPIRED,
+    )
+    # Those who hoped in vain deserve a word. A group that would have taken somebody in still has itself.
+    hoped = [member for member in closed.suggestion.engages if member in closed.said_yes]
+    emails: tuple[Email, ...] = emails_to(closed, hoped, EmailKind.CLOSING, now_ms)
+    return Transition(closed, emails)

@@ -1,11 +1,12 @@
 """The links in emails: who they are for, what they do and until when, signed, and nothing looked up.
 
 A link is opaque and short. It holds the member, the introduction, the community, what it
-is for and when it ends, in 44 bytes or so, and a signature that only we can make: so any
+is for and when it ends, in 45 bytes or so, and a signature that only we can make: so any
 instance can serve the page behind it without knowing anybody.
 
-Base64url of: version and purpose (1 byte each), expiry (4 bytes, seconds since the epoch),
-member (16), introduction (16), community (the rest); then a dot and 144 bits of signature.
+Base64url of: version and purpose (1 byte each), which date it is about (1), expiry (4 bytes,
+seconds since the epoch), member (16), introduction (16), community (the rest); then a dot
+and 144 bits of signature.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from itsdangerous import BadSignature, Signer
 
-_VERSION = 1
-_HEAD = struct.Struct(">BcI16s16s")
+_VERSION = 2
+_HEAD = struct.Struct(">BcBI16s16s")
 _TOKEN_LENGTH_MAX = 300
 
 
@@ -30,16 +32,19 @@ class LinkPurpose(StrEnum):
 
     YES = "y"
     NO = "n"
+    CHECK_IN = "c"
+    OPEN = "o"
+    LEAVE = "l"
     PAUSE = "p"
     UNSUBSCRIBE = "u"
+    SETTINGS = "s"
+    BLOCK = "b"
+    LOOK_FOR = "w"
+    DATA = "d"
+    ERASE = "e"
 
 
-_PATHS = {
-    LinkPurpose.YES: "i",
-    LinkPurpose.NO: "i",
-    LinkPurpose.PAUSE: "p",
-    LinkPurpose.UNSUBSCRIBE: "u",
-}
+_PATHS = {purpose: purpose.value for purpose in LinkPurpose} | {LinkPurpose.YES: "i", LinkPurpose.NO: "i"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Link:
     member: str
     introduction: str
     expires_at_ms: int
+    occasion: int = 0
+    """Which date of the introduction it is about; 0 for none."""
 
 
 class LinkError(ValueError):
@@ -79,21 +86,47 @@ class Links:
         if len(secret) < 16:
             raise ValueError("the link secret must have 16 characters or more: set NOTIFIER_LINK_SECRET")
         self._url = public_url.rstrip("/")
-        self._signer = Signer(
-            secret.encode(), salt=b"london-connection.link", key_derivation="hmac", digest_method=_blake2b_144
-        )
+        salt = b"london-connection.link"
+        key = Signer(secret.encode(), salt=salt, key_derivation="hmac", digest_method=_blake2b_144).derive_key()
+        # The key is derived once, and not anew for each of an email's links.
+        self._signer = Signer(key, salt=salt, key_derivation="none", digest_method=_blake2b_144)
 
-    def sign(self, purpose: LinkPurpose, *, community: str, member: str, introduction: str, expires_at_ms: int) -> str:
+    def sign(
+        self,
+        purpose: LinkPurpose,
+        *,
+        community: str,
+        member: str,
+        introduction: str,
+        expires_at_ms: int,
+        occasion: int = 0,
+    ) -> str:
         """The whole URL. Expiry is kept in seconds, rounded up; ids must be derived ones (`shared.ids`)."""
         payload = _HEAD.pack(
             _VERSION,
             purpose.value.encode(),
+            occasion,
             -(-expires_at_ms // 1000),
             _id_to_bytes(member, "m_"),
             _id_to_bytes(introduction, "s_"),
         )
         encoded = base64.urlsafe_b64encode(payload + community.encode()).rstrip(b"=")
         return f"{self._url}/{_PATHS[purpose]}/{self._signer.sign(encoded).decode()}"
+
+    def also(self, link: Link, purpose: LinkPurpose) -> str:
+        """A link for another purpose, for the same member, introduction and time."""
+        return self.sign(
+            purpose,
+            community=link.community,
+            member=link.member,
+            introduction=link.introduction,
+            expires_at_ms=link.expires_at_ms,
+            occasion=link.occasion,
+        )
+
+    def handle(self, member: str, other: str) -> str:
+        """What stands for `other` in a form for `member`: nobody else can make it, or make anything of it."""
+        return self._signer.get_signature(f"{member}/{other}").decode()
 
     def read(self, token: str, purposes: Collection[LinkPurpose], now_ms: int) -> Link:
         """What the last part of a URL says.
@@ -110,7 +143,7 @@ class Links:
         try:
             encoded = self._signer.unsign(token.encode())
             payload = base64.urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4))
-            version, letter, expires_at_s, member, introduction = _HEAD.unpack_from(payload)
+            version, letter, occasion, expires_at_s, member, introduction = _HEAD.unpack_from(payload)
             purpose = LinkPurpose(letter.decode())
             community = payload[_HEAD.size :].decode()
         except (BadSignature, binascii.Error, struct.error, ValueError):
@@ -118,7 +151,12 @@ class Links:
         if version != _VERSION or purpose not in purposes:
             raise ForgedLinkError
         link = Link(
-            purpose, community, _bytes_to_id(member, "m_"), _bytes_to_id(introduction, "s_"), expires_at_s * 1000
+            purpose,
+            community,
+            _bytes_to_id(member, "m_"),
+            _bytes_to_id(introduction, "s_"),
+            expires_at_s * 1000,
+            occasion,
         )
         if now_ms >= link.expires_at_ms:
             raise ExpiredLinkError(link)
@@ -130,6 +168,7 @@ def _blake2b_144(data: bytes = b"") -> hashlib.blake2b:
     return hashlib.blake2b(data, digest_size=18)
 
 
+@lru_cache(maxsize=1024)
 def _id_to_bytes(identifier: str, letter: str) -> bytes:
     text = identifier.removeprefix(letter).upper()
     if not identifier.startswith(letter) or len(text) != 26:

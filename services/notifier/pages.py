@@ -1,41 +1,55 @@
 """The pages that links in emails lead to: what you are about to say, one button, and thanks.
 
 =====================  ===============================================================
-`GET  /i/{token}`      yes or no to an introduction, whichever the link says; changes nothing
-`POST /i/{token}`      records it
-`GET  /p/{token}`      a pause; `POST` begins it
-`GET  /u/{token}`      unsubscribing; `POST` does it (also RFC 8058's one-click, from a mail program)
+`/i/{token}`           yes or no to an introduction, whichever the link says
+`/c/{token}`           how a date was: three questions, a tap each
+`/o/{token}`           "I would be happy to go first"
+`/l/{token}`           leaving an introduction or a group
+`/p/{token}`           a pause, until a date
+`/u/{token}`           unsubscribing (a POST is also RFC 8058's one-click, from a mail program)
+`/s/{token}`           the way to all that follows, and to what is above
+`/b/{token}`           blocking or reporting somebody one was introduced to
+`/w/{token}`           what one looks for
+`/d/{token}`           all that is stored; `/d/{token}/json` the same as JSON
+`/e/{token}`           being erased
 =====================  ===============================================================
 
-Scanners follow every link in an email, so a GET never changes anything. The link itself
-says who presses: no cookie, no login, no form fields, no script. An answer to what is
-decided already is recorded all the same and thanked for in the same words: whether it
-was decided is not for whoever holds a link to find out.
+Scanners follow every link in an email, so a GET never changes anything; a POST does what
+the page said. The link itself says who presses: no cookie, no login, no script. An answer
+to what is decided already is recorded all the same and thanked for in the same words:
+whether it was decided is not for whoever holds a link to find out.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import parse_qs
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from jinja2 import Template
 from markupsafe import Markup
 
+from services.notifier.decisions import CHECK_IN_PAGES, Fields, decide, page_of, pause_end_ms
+from services.notifier.dossier import all_about
 from services.notifier.links import ExpiredLinkError, ForgedLinkError, Link, LinkPurpose, Links
-from services.notifier.wording import DEFAULT_LOCALE, AllWords
+from services.notifier.state import PartitionState
+from services.notifier.wording import DEFAULT_LOCALE, AllWords, Phrases, words_for
 from shared.clock import Clock
 from shared.community import Community
-from shared.contracts import Choice, ChoiceKind, Preference, PreferenceKind
+from shared.contracts import Choice, Preference
 from shared.logs import logger, where_it_broke
 
 log = logger(__name__)
 
 Recorder = Callable[[Choice | Preference], Awaitable[None]]
 """Returns once the choice is durable."""
+Directory = Callable[[str], PartitionState | None]
+"""What is known of a community, if this instance looks after it."""
 
 _STYLE = (Path(__file__).parent / "words" / "page.css").read_text(encoding="utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -53,135 +67,186 @@ _HEADERS = MappingProxyType(
 )
 _OPPOSITE = {LinkPurpose.YES: LinkPurpose.NO, LinkPurpose.NO: LinkPurpose.YES}
 _ANSWERS = frozenset(_OPPOSITE)
+_NEEDS_STATE = frozenset({LinkPurpose.BLOCK, LinkPurpose.DATA})
+_FORM_BYTES_MAX = 8_192
 _OUR_NAME = "London Connection"
 """On the pages for links that do not even tell the community."""
 
+PAGES = (
+    *dict.fromkeys(page_of(purpose) for purpose in LinkPurpose),
+    *(
+        f"{page_of(purpose)}-thanks"
+        for purpose in LinkPurpose
+        if purpose not in (LinkPurpose.SETTINGS, LinkPurpose.DATA, LinkPurpose.CHECK_IN)
+    ),
+    *CHECK_IN_PAGES, "pause-thanks-over", "report-thanks", "elsewhere", "over", "expired", "unknown", "unsaved",
+)  # fmt: skip
+"""Every page that there is, by the name of its template."""
+
 
 def pages_router(
-    links: Links, record: Recorder, communities: Mapping[str, Community], words: AllWords, clock: Clock
+    links: Links,
+    record: Recorder,
+    communities: Mapping[str, Community],
+    words: AllWords,
+    clock: Clock,
+    directory: Directory = lambda community: None,
 ) -> APIRouter:
     """The routes, to be included in an application. All templates are compiled here, once."""
-    pages = _Pages(links, record, communities, words, clock)
+    pages = _Pages(links, record, communities, words, clock, directory)
     router = APIRouter(default_response_class=HTMLResponse, tags=["pages"])
 
-    @router.get("/i/{token}", summary="See what you are about to answer")
-    async def see_answer(token: str) -> HTMLResponse:
-        return pages.show(token, _ANSWERS)
+    def add(letter: str, purposes: frozenset[LinkPurpose]) -> None:
+        async def see(token: str) -> Response:
+            return pages.show(token, purposes)
 
-    @router.post("/i/{token}", summary="Answer yes or no to an introduction")
-    async def answer(token: str) -> HTMLResponse:
-        return await pages.act(token, _ANSWERS)
+        async def press(token: str, request: Request) -> Response:
+            return await pages.act(token, purposes, await _fields(request))
 
-    @router.get("/p/{token}", summary="See what a pause means")
-    async def see_pause(token: str) -> HTMLResponse:
-        return pages.show(token, {LinkPurpose.PAUSE})
+        about = ", ".join(page_of(purpose) for purpose in LinkPurpose if purpose in purposes)
+        router.add_api_route(f"/{letter}/{{token}}", see, methods=["GET"], summary=f"See: {about}. Changes nothing")
+        router.add_api_route(f"/{letter}/{{token}}", press, methods=["POST"], summary=f"Press the button: {about}")
 
-    @router.post("/p/{token}", summary="Begin a pause")
-    async def pause(token: str) -> HTMLResponse:
-        return await pages.act(token, {LinkPurpose.PAUSE})
+    add("i", _ANSWERS)
+    for purpose in LinkPurpose:
+        if purpose not in _ANSWERS:
+            add(purpose.value, frozenset({purpose}))
 
-    @router.get("/u/{token}", summary="See what unsubscribing means")
-    async def see_unsubscribe(token: str) -> HTMLResponse:
-        return pages.show(token, {LinkPurpose.UNSUBSCRIBE})
-
-    @router.post("/u/{token}", summary="Unsubscribe (RFC 8058 one-click)")
-    async def unsubscribe(token: str) -> HTMLResponse:
-        return await pages.act(token, {LinkPurpose.UNSUBSCRIBE})
+    @router.get("/d/{token}/json", summary="All that is stored about a member, as JSON", response_class=JSONResponse)
+    async def see_data(token: str) -> Response:
+        return pages.data(token)
 
     return router
 
 
+async def _fields(request: Request) -> Fields:
+    """What a form sent. Anything else that is posted, such as a mail program's one-click, has no fields."""
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return {}
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _FORM_BYTES_MAX:
+            return {}
+    try:
+        parsed = parse_qs(body.decode("ascii"), max_num_fields=20)
+    except ValueError:
+        return {}
+    return {name: tuple(values) for name, values in parsed.items()}
+
+
 class _Pages:
     def __init__(
-        self, links: Links, record: Recorder, communities: Mapping[str, Community], words: AllWords, clock: Clock
+        self,
+        links: Links,
+        record: Recorder,
+        communities: Mapping[str, Community],
+        words: AllWords,
+        clock: Clock,
+        directory: Directory,
     ) -> None:
         self._links = links
         self._record = record
         self._communities = communities
-        self._phrases = words[DEFAULT_LOCALE].phrases
+        self._words = words
         self._clock = clock
-        names = [f"{purpose.name.lower()}{ending}" for purpose in LinkPurpose for ending in ("", "-thanks")]
-        self._templates = {
-            name: words[DEFAULT_LOCALE].page(name) for name in (*names, "over", "expired", "unknown", "unsaved")
+        self._directory = directory
+        self._templates: dict[str, dict[str, Template]] = {
+            locale: {name: of_locale.page(name) for name in PAGES} for locale, of_locale in words.items()
         }
 
-    def show(self, token: str, purposes: Collection[LinkPurpose]) -> HTMLResponse:
+    def show(self, token: str, purposes: frozenset[LinkPurpose]) -> Response:
         link = self._read(token, purposes)
         if isinstance(link, HTMLResponse):
             return link
-        return self._page(link.purpose.name.lower(), 200, link)
+        if link.purpose in _NEEDS_STATE and self._directory(link.community) is None:
+            return self._page("elsewhere", 503, link)
+        return self._page(page_of(link.purpose), 200, link)
 
-    async def act(self, token: str, purposes: Collection[LinkPurpose]) -> HTMLResponse:
+    async def act(self, token: str, purposes: frozenset[LinkPurpose], fields: Fields) -> Response:
         link = self._read(token, purposes)
         if isinstance(link, HTMLResponse):
             return link
-        try:
-            await self._record(self._decision(link))
-        except Exception as error:  # Whatever kept it from being durable: the person must know, and can press again.
-            log.error("choice could not be recorded", purpose=link.purpose.name.lower(), **where_it_broke(error))
-            return self._page("unsaved", 503, link)
-        return self._page(f"{link.purpose.name.lower()}-thanks", 200, link)
+        if link.purpose in _NEEDS_STATE and self._directory(link.community) is None:
+            return self._page("elsewhere", 503, link)
+        people = {handle: member for handle, member, _ in self._people(link)}
+        now_ms = self._clock()
+        decision = decide(link, fields, self._communities[link.community], now_ms, people=people)
+        if decision.record is not None:
+            try:
+                await self._record(decision.record)
+            except Exception as error:  # Whatever kept it from being durable: they must know, and can press again.
+                log.error("choice could not be recorded", purpose=page_of(link.purpose), **where_it_broke(error))
+                return self._page("unsaved", 503, link)
+        until_ms = decision.record.until_ms if isinstance(decision.record, Preference) else None
+        return self._page(decision.page, 200, link, until_ms=until_ms, incomplete=decision.record is None)
 
-    def _read(self, token: str, purposes: Collection[LinkPurpose]) -> Link | HTMLResponse:
+    def data(self, token: str) -> Response:
+        """All that is stored, to be kept or taken elsewhere."""
+        link = self._read(token, frozenset({LinkPurpose.DATA}))
+        if isinstance(link, HTMLResponse):
+            return link
+        state = self._directory(link.community)
+        if state is None:
+            return self._page("elsewhere", 503, link)
+        headers = {**_HEADERS, "Content-Disposition": 'attachment; filename="what-is-stored.json"'}
+        return JSONResponse(all_about(link.member, state), headers=headers)
+
+    def _read(self, token: str, purposes: frozenset[LinkPurpose]) -> Link | HTMLResponse:
         try:
             link = self._links.read(token, purposes, self._clock())
         except ExpiredLinkError as expired:
-            return self._page("over" if expired.link.purpose in _ANSWERS else "expired", 410, expired.link)
+            over = expired.link.purpose in _ANSWERS or expired.link.purpose is LinkPurpose.CHECK_IN
+            return self._page("over" if over else "expired", 410, expired.link)
         except ForgedLinkError:
             return self._page("unknown", 404, None)
         return link if link.community in self._communities else self._page("unknown", 404, None)
 
-    def _decision(self, link: Link) -> Choice | Preference:
-        now_ms = self._clock()
-        match link.purpose:
-            case LinkPurpose.YES | LinkPurpose.NO:
-                return Choice(
-                    community=link.community,
-                    member=link.member,
-                    introduction=link.introduction,
-                    kind=ChoiceKind.YES if link.purpose is LinkPurpose.YES else ChoiceKind.NO,
-                    chosen_at_ms=now_ms,
-                )
-            case LinkPurpose.PAUSE:
-                return Preference(
-                    community=link.community,
-                    member=link.member,
-                    kind=PreferenceKind.PAUSE,
-                    chosen_at_ms=now_ms,
-                    until_ms=now_ms + self._communities[link.community].pause_seconds * 1000,
-                )
-            case LinkPurpose.UNSUBSCRIBE:
-                return Preference(
-                    community=link.community,
-                    member=link.member,
-                    kind=PreferenceKind.UNSUBSCRIBE,
-                    chosen_at_ms=now_ms,
-                )
+    def _people(self, link: Link) -> list[tuple[str, str, str]]:
+        """Whom the member can block: what stands for them in the form, their id, their first name."""
+        state = self._directory(link.community)
+        if link.purpose is not LinkPurpose.BLOCK or state is None:
+            return []
+        avoided = state.members.avoids(link.member)
+        return [
+            (self._links.handle(link.member, other), other, contact.first_name)
+            for other in state.acquaintances(link.member)
+            if other not in avoided and (contact := state.members.contact(other)) is not None
+        ]
 
-    def _page(self, name: str, status: int, link: Link | None) -> HTMLResponse:
+    def _page(
+        self, name: str, status: int, link: Link | None, *, until_ms: int | None = None, incomplete: bool = False
+    ) -> HTMLResponse:
         community = self._communities.get(link.community) if link is not None else None
+        state = self._directory(link.community) if link is not None else None
+        contact = state.members.contact(link.member) if link is not None and state is not None else None
+        words = words_for(self._words, contact.locale if contact is not None else DEFAULT_LOCALE)
         values: dict[str, object] = {
             "style": Markup(_STYLE),  # noqa: S704  # our own file, not anybody's input
             "sender_name": community.sender_name if community else _OUR_NAME,
+            "incomplete": incomplete,
         }
         if link is not None and community is not None:
-            until_ms = self._clock() + community.pause_seconds * 1000
-            values |= {
-                "pause_for": self._phrases.pause(community.pause_seconds),
-                "until": self._phrases.moment(until_ms, community.time_zone),
-                "other_link": self._opposite(link),
-            }
+            values |= self._values(name, link, community, words.phrases, until_ms)
+            if name == "data" and state is not None:
+                values["stored"] = all_about(link.member, state)
         headers = {**_HEADERS, "Retry-After": "60"} if status == 503 else dict(_HEADERS)
-        return HTMLResponse(self._templates[name].render(values), status_code=status, headers=headers)
+        return HTMLResponse(self._templates[words.locale][name].render(values), status_code=status, headers=headers)
 
-    def _opposite(self, link: Link) -> str:
+    def _values(
+        self, name: str, link: Link, community: Community, phrases: Phrases, until_ms: int | None
+    ) -> dict[str, object]:
+        now_ms = self._clock()
+        if until_ms is None:
+            until_ms = pause_end_ms({}, community, now_ms)
         other = _OPPOSITE.get(link.purpose)
-        if other is None:
-            return ""
-        return self._links.sign(
-            other,
-            community=link.community,
-            member=link.member,
-            introduction=link.introduction,
-            expires_at_ms=link.expires_at_ms,
-        )
+        values: dict[str, object] = {
+            "until": phrases.moment(until_ms, community.time_zone),
+            "until_date": phrases.day(until_ms, community.time_zone),
+            "today": phrases.day(now_ms, community.time_zone),
+            "other_link": self._links.also(link, other) if other is not None else "",
+            "people": [{"handle": handle, "first_name": first_name} for handle, _, first_name in self._people(link)],
+        }
+        if name in ("settings", "data"):
+            values["links"] = {page_of(purpose): self._links.also(link, purpose) for purpose in LinkPurpose}
+        return values

@@ -1,7 +1,9 @@
 """Every sentence that a member reads lies in files, one folder a locale: this reads and checks them once.
 
     words/en-GB/phrases.yaml        subjects, slots, dates, numbers
-               /prompts.yaml        the conversation ladder
+               /prompts/*.yaml      the conversation ladder, one file a theme, and what goes
+               /prompt-rules.yaml   with it: `catalogue` reads these
+               /encouragement.yaml
                /invitation.mjml     an email's HTML (MJML, with Jinja2 inside), and
                /invitation.txt      its text
                /page.html, *.html   the pages that links lead to
@@ -12,11 +14,12 @@ file is found at start, and named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import mrml
@@ -24,15 +27,23 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.contracts import EmailKind
+from services.notifier.catalogue import CatalogueError, load_catalogue
+from services.notifier.envelope import short_lines
+from services.notifier.prompts import PROMPTS_PER_MEETING
+from shared.contracts import EmailKind, SuggestionKind
 from shared.slots import Slot
 
-Step = Literal["easy", "personal", "real", "hard", "deep"]
-"""The ladder, from the first rung up."""
-STEPS: tuple[Step, ...] = get_args(Step)
-
 DEFAULT_LOCALE = "en-GB"
-_INCLUDED = "head.mjml", "foot.mjml"
+_INCLUDED = (
+    "head.mjml", "masthead.mjml", "people.mjml", "date.mjml", "prompts.mjml", "agreement.mjml", "go-first-note.mjml",
+    "foot.mjml",
+)  # fmt: skip
+_INCLUDE = re.compile(r'<mj-include path="([^"]*)"\s*/>')
+SUBJECTS = (
+    *(kind.value for kind in EmailKind if kind is not EmailKind.INVITATION),
+    *(f"invitation_{kind}" for kind in SuggestionKind),
+)
+PREVIEWS = (*(kind.value for kind in EmailKind), "invitation_nothing_shared")
 
 
 class WordsError(ValueError):
@@ -43,26 +54,23 @@ class _Catalogue(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Subjects(_Catalogue):
-    invitation_pair: str
-    invitation_group: str
-    introduction: str
-    closing: str
-
-
-class Previews(_Catalogue):
-    invitation: str
-    invitation_nothing_shared: str
-    introduction: str
-    closing: str
+class CalendarPhrases(_Catalogue):
+    summary: str
+    description: str
 
 
 class Phrases(_Catalogue):
     """The short phrases that emails are put together from."""
 
-    subjects: Subjects
-    previews: Previews
+    subjects: dict[str, str]
+    """By kind of email; an invitation has one for each kind of suggestion (`invitation_pair`)."""
+    previews: dict[str, str]
     hello_subject: str
+    calendar: CalendarPhrases
+    every_week: str
+    every_two_weeks: str
+    every_weeks: str
+    times: dict[int, str]
     numbers: dict[int, str]
     list_and: str
     list_comma: str
@@ -70,9 +78,7 @@ class Phrases(_Catalogue):
     date: str
     weekdays: Annotated[tuple[str, ...], Field(min_length=7, max_length=7)]
     months: Annotated[tuple[str, ...], Field(min_length=12, max_length=12)]
-    pause_days: str
-    pause_one_day: str
-    prompt_moments: dict[Step, str]
+    prompt_moments: Annotated[tuple[str, ...], Field(min_length=PROMPTS_PER_MEETING, max_length=PROMPTS_PER_MEETING)]
 
     def listed(self, words: Sequence[str]) -> str:
         """Some words as one would say them: "books, running and cooking"; empty for none."""
@@ -93,22 +99,18 @@ class Phrases(_Catalogue):
             time=f"{local:%H:%M}",
         )
 
-    def pause(self, seconds: int) -> str:
-        """How long a pause lasts, in whole days, at least one."""
-        days = max(1, round(seconds / 86_400))
-        return self.pause_one_day if days == 1 else self.pause_days.format(days=days)
+    def day(self, at_ms: int, zone: str) -> str:
+        """The day of a point in time in `zone`, as forms have it: ISO 8601."""
+        return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(zone)).date().isoformat()
 
+    def every(self, weeks: int) -> str:
+        """How often a date comes back."""
+        return {1: self.every_week, 2: self.every_two_weeks}.get(weeks) or self.every_weeks.format(
+            weeks=self.number(weeks)
+        )
 
-Question = Annotated[str, Field(max_length=140, pattern=r"\?$")]
-EVERYBODY = "everybody"
-
-
-class PromptCatalogue(_Catalogue):
-    """The ladder: by step, then by theme, the questions. `everybody` is a theme that all have in common."""
-
-    themes: dict[str, tuple[str, ...]]
-    """The words by which a theme is known in an interest."""
-    steps: dict[Step, dict[str, tuple[Question, ...]]]
+    def often(self, times: int) -> str:
+        return self.times.get(times, str(times))
 
 
 class Words:
@@ -120,8 +122,15 @@ class Words:
         missing_slots = [slot for slot in get_args(Slot) if slot not in self.phrases.slots]
         if missing_slots:
             raise WordsError(f"{self.locale}/phrases.yaml: slots: {', '.join(missing_slots)} missing")
-        self.prompts = _catalogue(folder / "prompts.yaml", PromptCatalogue)
-        _check_prompts(self.prompts, self.locale)
+        for name, phrases, wanted in (
+            ("subjects", self.phrases.subjects, SUBJECTS), ("previews", self.phrases.previews, PREVIEWS),
+        ):  # fmt: skip
+            if missing := [kind for kind in wanted if kind not in phrases]:
+                raise WordsError(f"{self.locale}/phrases.yaml: {name}: {', '.join(missing)} missing")
+        try:
+            self.prompts, self.encouragement = load_catalogue(folder)
+        except CatalogueError as error:
+            raise WordsError(f"{self.locale}/{error}") from None
         self._html_environment = Environment(
             loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined
         )
@@ -186,13 +195,15 @@ def words_for(words: AllWords, locale: str) -> Words:
 
 def _compile(file: Path, parts: dict[str, str]) -> str:
     try:
-        options = mrml.ParserOptions(include_loader=mrml.memory_loader(parts))
-        output = mrml.to_html(file.read_text(encoding="utf-8"), options)
+        # Parts are put in as text: mrml would make a section that it includes as wide as the window.
+        output = mrml.to_html(_INCLUDE.sub(lambda found: parts[found[1]], file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise WordsError(f"{file.parent.name}/{file.name}: {type(error).__name__}") from None
+    except KeyError as missing:
+        raise WordsError(f"{file.parent.name}/{file.name}: there is no part {missing}") from None
     except Exception as error:  # mrml raises what it likes; its message names line and tag.
         raise WordsError(f"{file.parent.name}/{file.name}: {error}") from None
-    return output if isinstance(output, str) else str(output.content)
+    return short_lines(output if isinstance(output, str) else str(output.content))
 
 
 _C = TypeVar("_C", bound=_Catalogue)
@@ -209,13 +220,3 @@ def _catalogue(file: Path, model: type[_C]) -> _C:
     except ValidationError as error:
         first = error.errors()[0]
         raise WordsError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def _check_prompts(catalogue: PromptCatalogue, locale: str) -> None:
-    for step in STEPS:
-        by_theme = catalogue.steps.get(step, {})
-        if not by_theme.get(EVERYBODY):
-            raise WordsError(f"{locale}/prompts.yaml: step {step!r} has no question for {EVERYBODY}")
-        for theme in by_theme:
-            if theme != EVERYBODY and theme not in catalogue.themes:
-                raise WordsError(f"{locale}/prompts.yaml: {theme!r} in step {step!r} is not among the themes")

@@ -7,12 +7,18 @@ signups        `CloudEvent` with a `SignUp`         `shared.contracts.signup`
 profiles       `Profile`                            `shared.contracts.member`
 contacts       `Contact`                            `shared.contracts.member`
 partner-requests `PartnerRequest`                   `shared.contracts.member`
+partner-preferences `PartnerPreference`             `shared.contracts.partner`
+partners       `Partner`                            `shared.contracts.partner`
 suggestions    `Suggestion`                         `shared.contracts.suggestion`
 introductions  `Introduction`                       `shared.contracts.introduction`
 choices        `Choice`                             `shared.contracts.choice`
 preferences    `Preference`                         `shared.contracts.choice`
 outbox         `Email`                              `shared.contracts.email`
 deliveries     `Delivery`                           `shared.contracts.email`
+bounces        `Bounce`                             `shared.contracts.mail`
+suppressions   `Suppression`                        `shared.contracts.mail`
+unreachable    `Unreachable`                        `shared.contracts.mail`
+mail-orders    `MailOrder`                          `shared.contracts.mail`
 ============== ==================================== =======================
 
 Times on topics are integers, milliseconds since the epoch in UTC, and say so in
@@ -20,11 +26,32 @@ their names. Only `Contact` (and a partner's own `SignUp`) holds personal data.
 """
 
 from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKind
-from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind
-from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState
+from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind, Fault
+from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState, Meeting
+from shared.contracts.mail import (
+    EVERYWHERE,
+    Bounce,
+    BounceKind,
+    MailOrder,
+    OrderKind,
+    Suppression,
+    SuppressionReason,
+    Unreachable,
+)
 from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind, Profile
+from shared.contracts.partner import Partner, PartnerKey, PartnerPreference, PartnerPreferenceKind
 from shared.contracts.record import Record
-from shared.contracts.signup import CloudEvent, Consent, EventType, Openness, PlaceInput, SignUp
+from shared.contracts.signup import (
+    Blocking,
+    CloudEvent,
+    Consent,
+    EventType,
+    Leaving,
+    Openness,
+    Pausing,
+    PlaceInput,
+    SignUp,
+)
 from shared.contracts.suggestion import (
     Anchor,
     MeetingPlace,
@@ -35,7 +62,11 @@ from shared.contracts.suggestion import (
 )
 
 __all__ = [
+    "EVERYWHERE",
     "Anchor",
+    "Blocking",
+    "Bounce",
+    "BounceKind",
     "Choice",
     "ChoiceKind",
     "ClosingReason",
@@ -47,12 +78,22 @@ __all__ = [
     "Email",
     "EmailKind",
     "EventType",
+    "Fault",
     "Introduction",
     "IntroductionState",
+    "Leaving",
+    "MailOrder",
+    "Meeting",
     "MeetingPlace",
     "Openness",
+    "OrderKind",
+    "Partner",
+    "PartnerKey",
+    "PartnerPreference",
+    "PartnerPreferenceKind",
     "PartnerRequest",
     "PartnerRequestKind",
+    "Pausing",
     "PlaceInput",
     "Preference",
     "PreferenceKind",
@@ -63,4 +104,7 @@ __all__ = [
     "SignUp",
     "Suggestion",
     "SuggestionKind",
+    "Suppression",
+    "SuppressionReason",
+    "Unreachable",
 ]

@@ -50,6 +50,8 @@ class Contact(Record):
     own_words: str = ""
     consent_wording: str
     accepted_at_ms: int
+    time_zone: str | None = None
+    """IANA name of where the member lives, for quiet hours; the community's own unless told."""
 
     @property
     def key(self) -> str:

@@ -13,10 +13,20 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.contracts.address import EmailAddress
-from shared.slots import Slot
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 """An interest, a place or a life topic as a person writes it."""
+
+Times = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+"""When somebody is free, in words or as the code of a slot."""
+
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""A partner's own name for a member."""
+
+CommunityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+
+SchemaVersion = Literal[1, 2]
+"""Of the data. 2 since times may be words; 1, also meant where none is told, is read for ever."""
 
 Rating = Annotated[int, Field(ge=1, le=5)]
 """How far somebody agrees with a statement: 1 (not at all) to 5 (fully)."""
@@ -28,6 +38,11 @@ class EventType(StrEnum):
     SIGNED_UP = "connection.member.signed_up"
     UPDATED = "connection.member.updated"
     LEFT = "connection.member.left"
+    """Is no longer there; the partner may sign them up again."""
+    ERASED = "connection.member.erased"
+    """Wants to be forgotten."""
+    PAUSED = "connection.member.paused"
+    BLOCKED = "connection.member.blocked"
 
 
 class Strict(BaseModel):
@@ -71,7 +86,7 @@ class Consent(Strict):
 class SignUp(Strict):
     """A member as the partner app knows them. Defaults are stated beside each field."""
 
-    community: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    community: CommunityName
     first_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
     email: EmailAddress
     birth_year: Annotated[int, Field(ge=1900, le=2100)]
@@ -89,14 +104,40 @@ class SignUp(Strict):
     travel_km: Annotated[float, Field(ge=0.5, le=100)] = 5.0
     """How far the member would travel, in kilometres; 5 unless told."""
     life_topics: Annotated[tuple[Word, ...], Field(max_length=8)] = ()
-    available: Annotated[tuple[Slot, ...], Field(max_length=21)] = ()
-    """When the member is free; empty means any time."""
+    available: Annotated[tuple[Times, ...], Field(max_length=21)] = ()
+    """When the member is free, in codes ("tue-evening") or words ("weekday evenings"); empty means any time."""
     looking_for: Annotated[tuple[Literal["friend", "group"], ...], Field(min_length=1, max_length=2)] = (
         "friend",
         "group",
     )
     own_words: Annotated[str, StringConstraints(strip_whitespace=True, max_length=280)] = ""
     """A line for those one is introduced to, and for nobody else."""
+    schemaVersion: SchemaVersion = 1  # noqa: N815 - it is JSON's name
+
+
+class Leaving(Strict):
+    """The data of a leave or an erasure: which community it is about."""
+
+    community: CommunityName
+    schemaVersion: SchemaVersion = 2  # noqa: N815
+
+
+class Pausing(Strict):
+    """The data of a pause. The latest one counts; one whose end has passed ends it."""
+
+    community: CommunityName
+    until: AwareDatetime | None = None
+    """When the member may be suggested again; not before they are resumed, unless told."""
+    schemaVersion: SchemaVersion = 2  # noqa: N815
+
+
+class Blocking(Strict):
+    """The data of a block: the member is never to be introduced to another one, either way."""
+
+    community: CommunityName
+    blocked: Reference
+    """The same partner's reference for the other one."""
+    schemaVersion: SchemaVersion = 2  # noqa: N815
 
 
 class CloudEvent(BaseModel):

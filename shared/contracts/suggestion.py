@@ -10,10 +10,15 @@ from pydantic import BaseModel, ConfigDict
 from shared.contracts.record import Record
 from shared.slots import Slot
 
+Fact = bool | int | float | str
+"""A value of a setting."""
+
 
 class SuggestionKind(StrEnum):
     PAIR = "pair"
     GROUP = "group"
+    SEAT = "seat"
+    """Somebody for a free seat in a standing group."""
 
 
 class _Part(BaseModel):
@@ -47,7 +52,10 @@ class ScoreParts(_Part):
 
 
 class RoundReference(_Part):
-    """Which round suggested it, so that the round can be run again and give the same."""
+    """Which round suggested it, and everything that the round depended on: run again, it gives the same.
+
+    What has a default was not on record at first: a round without it cannot be run again.
+    """
 
     round: str
     seed: int
@@ -55,6 +63,25 @@ class RoundReference(_Part):
     """Name and version of the engine."""
     offsets: dict[str, int]
     """By topic: the offset that the round's snapshot had reached, exclusive."""
+    now_ms: int = 0
+    """The moment of the snapshot: who was paused, how old everybody was, how long they had waited."""
+    waiting_round_seconds: float = 0.0
+    """So long a wait counted as one round waited in vain."""
+    opener_window_ms: int = 0
+    """Within so long before the moment, openings counted as an opener's load."""
+    policy: dict[str, Fact] = {}
+    """What differed from the matching policy's defaults."""
+    policy_digest: str = ""
+    """Of the whole policy: tells when the defaults have changed since."""
+    community: dict[str, Fact | dict[str, Fact]] = {}
+    """What matching read in the community's file, as far as it differed from the defaults."""
+    snapshot: str = ""
+    """Digest of what the round saw: tells when the topics do not hold all of it any more."""
+
+    @property
+    def can_be_run_again(self) -> bool:
+        """Whether all that a round depended on is on record."""
+        return bool(self.snapshot)
 
 
 class Suggestion(Record):
@@ -63,7 +90,7 @@ class Suggestion(Record):
     suggestion: str
     kind: SuggestionKind
     members: tuple[str, ...]
-    """Sorted; two for a pair, three to six for a group."""
+    """Sorted; two for a pair, three to six for a group; of a seat, the newcomer and those who are in the group."""
     opener: str | None = None
     """The member who said that they are happy to go first; the notifier invites them, alone, to do so."""
     anchor: Anchor
@@ -81,6 +108,17 @@ class Suggestion(Record):
     """How long the one of them who waited longest had waited."""
     suggested_at_ms: int
     round: RoundReference
+    pace: int | None = None
+    """How deep a first conversation may go for the least open of them; none in what was suggested before we told."""
+    joins: str | None = None
+    """Of a seat: the introduction whose group has it."""
+    newcomer: str | None = None
+    """Of a seat: who would join."""
+
+    @property
+    def engages(self) -> tuple[str, ...]:
+        """Whom it keeps from being suggested to others: of a seat the newcomer alone, the rest have their group."""
+        return self.members if self.newcomer is None else (self.newcomer,)
 
     @property
     def key(self) -> str:

@@ -6,6 +6,7 @@
 `codec`               from the bytes of a topic to its typed value, and why not
 `dead_letters`        where bad messages go, the limit, and the way back
 `publishing`          many records, one wait: acknowledged by all replicas
+`reading`             a stretch of a topic, outside any group, for looking back
 `transactions`        all or nothing, by a producer whose transactional id is the partition
 `mastership`          which partitions are ours, their state, and whether it is complete
 ===================== =====================================================================

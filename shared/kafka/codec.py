@@ -8,16 +8,21 @@ from pydantic import ValidationError
 
 from shared import topics
 from shared.contracts import (
+    Bounce,
     Choice,
     Contact,
     Delivery,
     Email,
     Introduction,
+    MailOrder,
+    PartnerPreference,
     PartnerRequest,
     Preference,
     Profile,
     Record,
     Suggestion,
+    Suppression,
+    Unreachable,
 )
 
 MODELS = MappingProxyType[str, type[Record]](
@@ -25,12 +30,17 @@ MODELS = MappingProxyType[str, type[Record]](
         topics.PROFILES.name: Profile,
         topics.CONTACTS.name: Contact,
         topics.PARTNER_REQUESTS.name: PartnerRequest,
+        topics.PARTNER_PREFERENCES.name: PartnerPreference,
         topics.SUGGESTIONS.name: Suggestion,
         topics.INTRODUCTIONS.name: Introduction,
         topics.CHOICES.name: Choice,
         topics.PREFERENCES.name: Preference,
         topics.OUTBOX.name: Email,
         topics.DELIVERIES.name: Delivery,
+        topics.BOUNCES.name: Bounce,
+        topics.SUPPRESSIONS.name: Suppression,
+        topics.UNREACHABLE.name: Unreachable,
+        topics.MAIL_ORDERS.name: MailOrder,
     }
 )
 """What lies on each of our own topics. (`signups` is the partners': `services.intake` reads it.)"""

@@ -26,7 +26,14 @@ _HEADER_OFFSET = "dead-letter-offset"
 _HEADER_TIMESTAMP = "dead-letter-timestamp-ms"
 _HEADER_CONSUMER = "dead-letter-consumer"
 _HEADER_REASON = "dead-letter-reason"
-_OURS = {_HEADER_TOPIC, _HEADER_PARTITION, _HEADER_OFFSET, _HEADER_TIMESTAMP, _HEADER_CONSUMER, _HEADER_REASON}
+_HEADER_CUT = "dead-letter-cut-from-bytes"
+_OURS = {
+    _HEADER_TOPIC, _HEADER_PARTITION, _HEADER_OFFSET, _HEADER_TIMESTAMP, _HEADER_CONSUMER, _HEADER_REASON, _HEADER_CUT,
+}  # fmt: skip
+
+_KEY_BYTES_MAX = 1_000
+_BYTES_MAX = 900_000
+"""A message may come compressed, and be larger than what a producer may send: of such a one only so much is copied."""
 
 _READ_TIMEOUT_MS = 500
 
@@ -53,6 +60,8 @@ class DeadLetter:
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
     """The original headers."""
+    cut_from_bytes: int = 0
+    """How large it was, if it was too large to be copied whole; otherwise 0."""
 
     @property
     def name(self) -> str:
@@ -99,8 +108,14 @@ async def send_dead_letters(
         ]
         # A key or a value must be there for the producer: a message with neither keeps an empty value.
         value = record.value if record.value is not None or record.key is not None else b""
+        key = record.key
+        size = sum(len(name) + len(content or b"") for name, content in headers) + len(key or b"") + len(value or b"")
+        if size > _BYTES_MAX:
+            # Whatever made it large: the original still lies where its place says, for as long as that topic keeps it.
+            headers = [*headers[-6:], (_HEADER_CUT, str(size).encode())]
+            key, value = (key or b"")[:_KEY_BYTES_MAX], (value or b"")[: _BYTES_MAX // 2]
         waiting.append(
-            await producer.send(DEAD_LETTERS.name, value, key=record.key, partition=record.partition, headers=headers)
+            await producer.send(DEAD_LETTERS.name, value, key=key, partition=record.partition, headers=headers)
         )
     for acknowledged in waiting:
         await acknowledged
@@ -108,7 +123,8 @@ async def send_dead_letters(
 
 async def read_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
     """All dead letters that are there now, partition by partition, oldest first."""
-    reader = new_reader(settings)
+    # The reader begins there by itself: a seek right after `assign` races with its going to the end.
+    reader = new_reader(settings, auto_offset_reset="earliest")
     await reader.start()
     try:
         places = [TopicPartition(DEAD_LETTERS.name, number) for number in range(settings.partitions)]
@@ -149,7 +165,15 @@ async def read_dead_letter(settings: KafkaSettings, name: str) -> DeadLetter | N
 
 
 async def replay(producer: AIOKafkaProducer, letter: DeadLetter) -> None:
-    """Put a dead letter back where it came from, byte for byte, at the end of its partition."""
+    """Put a dead letter back where it came from, byte for byte, at the end of its partition.
+
+    Raises `ValueError` for one that was cut.
+    """
+    if letter.cut_from_bytes:
+        raise ValueError(
+            f"dead letter {letter.name} was too large to be kept whole ({letter.cut_from_bytes} bytes): "
+            f"the original is at {letter.topic}/{letter.from_partition}@{letter.from_offset}"
+        )
     await producer.send_and_wait(
         letter.topic, letter.value, key=letter.key, partition=letter.from_partition, headers=list(letter.headers)
     )
@@ -170,4 +194,5 @@ def _dead_letter(record: ConsumerRecord) -> DeadLetter:
         key=record.key,
         value=record.value,
         headers=tuple(theirs),
+        cut_from_bytes=int(ours.get(_HEADER_CUT, "0")),
     )

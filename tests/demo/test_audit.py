@@ -95,7 +95,8 @@ class Story:
             introduction(suggested),
             introduction(suggested, said_yes=("amara",)),
             introduction(
-                suggested, IntroductionState.INTRODUCED, said_yes=PAIR, introduced=PAIR, introduced_at_ms=20
+                suggested, IntroductionState.INTRODUCED, said_yes=PAIR, introduced=PAIR, present=PAIR,
+                introduced_at_ms=20,
             ),
         ]  # fmt: skip
         for kind in (EmailKind.INVITATION, EmailKind.INTRODUCTION):
@@ -129,7 +130,17 @@ def test_where_all_went_well_nothing_is_found() -> None:
     assert auditor.violations() == []
     assert auditor.unsettled().is_settled
     assert auditor.summary() == Summary(
-        signed_up=2, suggested=2, invited=2, accepted=2, introduced=2, emails=4, lost=0, duplicated=0
+        signed_up=2,
+        suggested=2,
+        invited=2,
+        accepted=2,
+        introduced=2,
+        met=0,
+        met_again=0,
+        standing=0,
+        emails=4,
+        lost=0,
+        duplicated=0,
     )
 
 

@@ -45,10 +45,13 @@ def test_the_whole_way_once(tmp_path: Path) -> None:
     (line,) = done.stdout.splitlines()
     result = json.loads(line)
     assert list(result) == [
-        "signed_up", "suggested", "invited", "accepted", "introduced", "emails", "lost", "duplicated", "seconds",
+        "signed_up", "suggested", "invited", "accepted", "introduced", "met", "met_again", "standing", "emails", "lost",
+        "duplicated", "seconds",
     ]  # fmt: skip
     assert result["signed_up"] == 40
     assert result["suggested"] >= result["invited"] >= result["accepted"] >= result["introduced"] > 0
+    assert result["introduced"] >= result["met"] >= result["met_again"] > 0
+    assert result["introduced"] >= result["standing"] > 0
     assert (result["lost"], result["duplicated"]) == (0, 0)
     assert "happy to go first" in done.stderr or "no opener" in done.stderr
     assert list(tmp_path.iterdir()) == []

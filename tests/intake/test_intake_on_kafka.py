@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from test_accept import EVENT
@@ -19,10 +19,14 @@ from connection.cli import cli
 from demo.kafka import EmbeddedKafka
 from services.intake.app import build_app
 from services.intake.settings import IntakeSettings
+from shared import topics
+from shared.contracts import Preference, PreferenceKind
 from shared.ids import member_id
 from shared.kafka.connection import new_producer, new_reader
 from shared.kafka.dead_letters import DeadLetter, read_dead_letters
+from shared.kafka.publishing import publish
 from shared.lifeline import Lifeline
+from shared.outgoing import Outgoing, outgoing
 from shared.settings import KafkaSettings
 from shared.topics import partition_of
 
@@ -44,35 +48,41 @@ def kafka_settings(fresh_kafka: EmbeddedKafka) -> KafkaSettings:
     return KafkaSettings(bootstrap_servers=fresh_kafka.bootstrap_servers, dead_letters_in_a_row_max=20)
 
 
+def intake_settings() -> IntakeSettings:
+    return IntakeSettings(api_keys={"book-app": SecretStr("sesame")}, acknowledge_seconds_max=3)
+
+
 @pytest.fixture
 def intake(kafka_settings: KafkaSettings) -> Iterator[tuple[TestClient, Lifeline]]:
     lifeline = Lifeline()
-    settings = IntakeSettings(api_keys={"book-app": SecretStr("sesame")}, acknowledge_seconds_max=3)
-    with TestClient(build_app(settings, kafka_settings, lifeline)) as client:
+    with TestClient(build_app(intake_settings(), kafka_settings, lifeline)) as client:
         yield client, lifeline
 
 
+async def read_records(settings: KafkaSettings, topic: str) -> list[ConsumerRecord]:
+    """Everything on a topic now."""
+    reader = new_reader(settings, auto_offset_reset="earliest")
+    await reader.start()
+    try:
+        places = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        reader.assign(places)
+        await reader.seek_to_beginning(*places)
+        ends = await reader.end_offsets(places)
+        found: list[ConsumerRecord] = []
+        while any([await reader.position(place) < ends[place] for place in places]):
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                found += records
+        return found
+    finally:
+        await reader.stop()
+
+
 def read(settings: KafkaSettings, topic: str) -> dict[str, list[bytes | None]]:
-    """Everything on a topic now: the values of each key, in order."""
-
-    async def collect() -> dict[str, list[bytes | None]]:
-        reader = new_reader(settings)
-        await reader.start()
-        try:
-            places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-            reader.assign(places)
-            await reader.seek_to_beginning(*places)
-            ends = await reader.end_offsets(places)
-            found: dict[str, list[bytes | None]] = {}
-            while [place for place in places if await reader.position(place) < ends[place]]:
-                for records in (await reader.getmany(timeout_ms=200)).values():
-                    for record in records:
-                        found.setdefault((record.key or b"").decode(), []).append(record.value)
-            return found
-        finally:
-            await reader.stop()
-
-    return asyncio.run(collect())
+    """The values of each key on a topic now, in their order."""
+    found: dict[str, list[bytes | None]] = {}
+    for record in asyncio.run(read_records(settings, topic)):
+        found.setdefault((record.key or b"").decode(), []).append(record.value)
+    return found
 
 
 def write(settings: KafkaSettings, messages: list[dict[str, Any]]) -> None:
@@ -137,7 +147,6 @@ def test_a_batch_answers_event_by_event(intake: tuple[TestClient, Lifeline], kaf
         (HEADERS, "{", 400),
         (HEADERS, "{}", 422),
         (BATCH_HEADERS, "{}", 422),
-        (BATCH_HEADERS, "[]", 422),
         (BATCH_HEADERS, json.dumps([1] * 501), 413),
         (HEADERS, " " * 1_000_001, 413),
     ],
@@ -239,3 +248,32 @@ def test_without_kafka_nothing_is_accepted_and_with_it_again_everything_is(
     fresh_kafka.restart()
     until(lambda: client.post("/v1/events", json=event("late"), headers=HEADERS).status_code == 202)
     assert member("late") in read(kafka_settings, "profiles")
+
+
+def test_who_asks_to_be_erased_is_forgotten_and_never_taken_in_again(
+    intake: tuple[TestClient, Lifeline], kafka_settings: KafkaSettings
+) -> None:
+    client, _ = intake
+    assert client.post("/v1/events", json=event("erased"), headers=HEADERS).status_code == 202
+    wish = Preference(
+        community="london", member=member("erased"), kind=PreferenceKind.ERASE, chosen_at_ms=1_790_000_000_000
+    )
+    asyncio.run(put(kafka_settings, outgoing(topics.PREFERENCES, wish)))
+    for topic in ("profiles", "contacts"):
+        until(lambda topic=topic: read(kafka_settings, topic)[member("erased")][-1] is None)
+    refused = client.post("/v1/events", json=event("erased"), headers=HEADERS)
+    assert refused.status_code == 410
+    assert refused.json()["type"].endswith(":erased")
+    assert client.post("/v1/events", json=event("somebody else"), headers=HEADERS).status_code == 202
+    with TestClient(build_app(intake_settings(), kafka_settings, Lifeline())) as another:
+        until(lambda: another.get("/readyz").status_code == 200)
+        assert another.post("/v1/events", json=event("erased"), headers=HEADERS).status_code == 410
+
+
+async def put(settings: KafkaSettings, record: Outgoing) -> None:
+    producer = new_producer(settings)
+    await producer.start()
+    try:
+        await publish(producer, [record], partitions=settings.partitions)
+    finally:
+        await producer.stop()

@@ -28,7 +28,8 @@ MEMBERS = tuple(ids.member_id("london", "club", name) for name in NAMES)
 LONDON = Community.model_validate(
     {
         "community": "london", "name": "London", "time_zone": "Europe/London", "latitude": 51.5, "longitude": -0.1,
-        "country": "GB", "answer_within_seconds": 3600, "settle_seconds": 7200, "pause_seconds": 86400,
+        "country": "GB", "answer_within_seconds": 3600, "remind_after_seconds": 1800, "settle_seconds": 7200,
+        "pause_seconds": 86400, "meetings": {"notice_seconds": 3600, "check_in_within_seconds": 3600},
         "sender": "hello@london-connection.example", "sender_name": "London Connection",
         "agreement": ["What is said here stays here.", "Passing is always fine, on any question, without a reason."],
     }
@@ -36,6 +37,7 @@ LONDON = Community.model_validate(
 COMMUNITIES = {"london": LONDON}
 ANSWER_MS = LONDON.answer_within_seconds * 1000
 SETTLE_MS = LONDON.settle_seconds * 1000
+CHECK_IN_MS = LONDON.meetings.check_in_within_seconds * 1000
 
 
 def suggestion(
@@ -45,12 +47,21 @@ def suggestion(
     anchor: Anchor | None = None,
     shared_interests: tuple[str, ...] = ("books", "running"),
     opener: str | None = None,
+    joins: str | None = None,
+    newcomer: str | None = None,
 ) -> Suggestion:
+    """A pair or a group; with `joins` and `newcomer`, somebody for a seat in the group of the others."""
     together = tuple(sorted(members))
+    kind = SuggestionKind.PAIR if len(together) == 2 else SuggestionKind.GROUP
+    suggested = ids.suggestion_id(together, times_before)
+    if joins is not None and newcomer is not None:
+        kind, suggested = SuggestionKind.SEAT, ids.seat_id(joins, newcomer)
     return Suggestion(
         community="london",
-        suggestion=ids.suggestion_id(together, times_before),
-        kind=SuggestionKind.PAIR if len(together) == 2 else SuggestionKind.GROUP,
+        suggestion=suggested,
+        kind=kind,
+        joins=joins,
+        newcomer=newcomer,
         members=together,
         opener=opener or together[0],
         anchor=anchor or Anchor(kind="interest", word="books"),
@@ -78,8 +89,10 @@ def contact(member: str, *, at_ms: int = NOW - 1000, own_words: str = "") -> Con
     )  # fmt: skip
 
 
-def choice(member: str, introduction: str, kind: ChoiceKind, at_ms: int = NOW) -> Choice:
-    return Choice(community="london", member=member, introduction=introduction, kind=kind, chosen_at_ms=at_ms)
+def choice(member: str, introduction: str, kind: ChoiceKind, at_ms: int = NOW, occasion: int = 0) -> Choice:
+    return Choice(
+        community="london", member=member, introduction=introduction, kind=kind, chosen_at_ms=at_ms, occasion=occasion
+    )
 
 
 def pause(member: str, at_ms: int = NOW, seconds: int = 86400) -> Preference:
@@ -91,6 +104,14 @@ def pause(member: str, at_ms: int = NOW, seconds: int = 86400) -> Preference:
 
 def unsubscribe(member: str, at_ms: int = NOW) -> Preference:
     return Preference(community="london", member=member, kind=PreferenceKind.UNSUBSCRIBE, chosen_at_ms=at_ms)
+
+
+def block(member: str, about: str, at_ms: int = NOW) -> Preference:
+    return Preference(community="london", member=member, kind=PreferenceKind.BLOCK, chosen_at_ms=at_ms, about=about)
+
+
+def erase(member: str, at_ms: int = NOW) -> Preference:
+    return Preference(community="london", member=member, kind=PreferenceKind.ERASE, chosen_at_ms=at_ms)
 
 
 def left(member: str, at_ms: int = NOW) -> PartnerRequest:

@@ -7,11 +7,14 @@ from notifier_samples import (
     ANSWER_MS,
     COMMUNITIES,
     GROUP,
+    LONDON,
     MEMBERS,
     NOW,
     PAIR,
+    block,
     choice,
     contact,
+    erase,
     left,
     pause,
     unsubscribe,
@@ -106,6 +109,17 @@ def test_a_pause_does_not_withhold_what_was_said_yes_to() -> None:
         assert may_send(planned(state, EmailKind.INTRODUCTION, member), state, NOW) is None
 
 
+def test_not_now_after_everybody_said_yes_keeps_the_introduction_from_all() -> None:
+    """While the emails waited for the morning: the last thing that somebody said counts."""
+    state = a_state(PAIR, (A, YES), (B, YES))
+    told(state, pause(A, NOW + 1))
+    emails = {member: planned(state, EmailKind.INTRODUCTION, member) for member in PAIR.members}
+    assert may_send(emails[A], state, NOW + 2) == "paused"
+    assert may_send(emails[B], state, NOW + 2) == "somebody-else-withheld"
+    record(state, emails[B], DeliveryState.SENT)
+    assert may_send(emails[A], state, NOW + 2) is None, "their name is out already"
+
+
 @pytest.mark.parametrize("fact", [unsubscribe(A), left(A)])
 def test_an_introduction_goes_to_all_or_to_none(fact: Record) -> None:
     state = a_state(GROUP, *((member, YES) for member in GROUP.members))
@@ -148,3 +162,38 @@ def test_closing_words_go_to_those_who_hoped() -> None:
     assert may_send(closing.model_copy(update={"member": B}), state, NOW + ANSWER_MS) == "not-closed"
     told(state, pause(A, NOW + ANSWER_MS))
     assert may_send(closing, state, NOW + ANSWER_MS) == "paused"
+
+
+def test_a_reminder_goes_to_who_is_silent_at_that_moment() -> None:
+    remind_at = NOW + (LONDON.remind_after_seconds or 0) * 1000
+    state = a_state(PAIR, (A, YES), at_ms=remind_at)
+    assert [one.member for one in state.unsent(100) if one.kind is EmailKind.REMINDER] == [B]
+    reminder = planned(state, EmailKind.REMINDER, B)
+    assert may_send(reminder, state, remind_at) is None
+    state.apply("choices", B, choice(B, PAIR.suggestion, NO))
+    assert may_send(reminder, state, remind_at) == "answered", "even if nobody has worked that in yet"
+
+
+def test_a_block_withholds_an_introduction_that_nobody_was_told_of() -> None:
+    state = a_state(GROUP, *((member, YES) for member in GROUP.members))
+    emails = [planned(state, EmailKind.INTRODUCTION, member) for member in GROUP.members]
+    told(state, block(GROUP.members[2], GROUP.members[0]))
+    assert {may_send(email, state, NOW) for email in emails} == {"somebody-else-withheld"}
+
+
+def test_where_all_were_withheld_it_falls_through_for_those_who_hoped() -> None:
+    state = a_state(PAIR, (A, YES), (B, YES))
+    told(state, unsubscribe(A))
+    for member in PAIR.members:
+        record(state, planned(state, EmailKind.INTRODUCTION, member), DeliveryState.WITHHELD)
+    reconcile(state, NOW)
+    closing = [one.member for one in state.unsent(100) if one.kind is EmailKind.CLOSING]
+    assert closing == [B], "the same words as for a no"
+    assert may_send(planned(state, EmailKind.CLOSING, B), state, NOW) is None
+
+
+def test_erased_counts_at_once_for_every_kind_of_email() -> None:
+    state = a_state(PAIR, (A, YES), (B, YES))
+    told(state, erase(A))
+    assert state.members.contact(A) is None, "from now on there is no address, whenever intake gets to it"
+    assert may_send(planned(state, EmailKind.INTRODUCTION, A), state, NOW) == "erased"

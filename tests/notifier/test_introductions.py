@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from notifier_samples import ANSWER_MS, GROUP, LONDON, MEMBERS, NOW, PAIR, SETTLE_MS
+from notifier_samples import ANSWER_MS, GROUP, LONDON, MEMBERS, NOW, PAIR
 
 from services.notifier.introductions import (
     Answered,
@@ -25,6 +25,7 @@ from shared.contracts import ChoiceKind, ClosingReason, Email, EmailKind, Introd
 
 YES, NO = ChoiceKind.YES, ChoiceKind.NO
 DEADLINE = NOW + ANSWER_MS
+REMIND_MS = (LONDON.remind_after_seconds or 0) * 1000
 
 
 def run(suggestion: Suggestion, *steps: tuple[int, Event]) -> tuple[Introduction, list[tuple[int, Email]]]:
@@ -45,7 +46,8 @@ def test_everybody_is_invited_once() -> None:
     introduction, emails = run(PAIR, (NOW + 1, Proposed(PAIR)))
     assert introduction.state is IntroductionState.PROPOSED
     assert introduction.introduction == PAIR.suggestion
-    assert introduction.answer_by_ms == DEADLINE == next_due_ms(introduction)
+    assert introduction.answer_by_ms == DEADLINE
+    assert next_due_ms(introduction) == NOW + REMIND_MS, "before it ends there is a reminder"
     assert [email.member for _, email in emails] == list(PAIR.members)
 
 
@@ -54,7 +56,9 @@ def test_a_pair_is_introduced_as_soon_as_both_said_yes() -> None:
     introduction, emails = run(PAIR, (NOW + 5, Answered(a, YES)), (NOW + 9, Answered(b, YES)))
     assert introduction.state is IntroductionState.INTRODUCED
     assert introduction.introduced == PAIR.members
-    assert introduction.settles_at_ms == NOW + 9 + SETTLE_MS == next_due_ms(introduction)
+    assert introduction.present == PAIR.members
+    assert introduction.meeting is not None
+    assert introduction.meeting.check_in_at_ms == next_due_ms(introduction)
     assert of_kind(emails, EmailKind.INTRODUCTION) == {a, b}
 
 
@@ -102,15 +106,10 @@ def test_leaving_after_the_introduction_takes_nothing_back() -> None:
     assert introduction.introduced == PAIR.members
 
 
-def test_silence_expires_without_a_word_and_an_introduction_settles_in_peace() -> None:
+def test_silence_expires_without_a_word() -> None:
     introduction, emails = run(PAIR, (DEADLINE, TimePassed()))
     assert introduction.closing_reason is ClosingReason.EXPIRED
     assert of_kind(emails, EmailKind.CLOSING) == set()
-    a, b = PAIR.members
-    introduction, emails = run(PAIR, (NOW, Answered(a, YES)), (NOW, Answered(b, YES)), (NOW + SETTLE_MS, TimePassed()))
-    assert introduction.closing_reason is ClosingReason.SETTLED
-    assert of_kind(emails, EmailKind.CLOSING) == set()
-    assert next_due_ms(introduction) is None
 
 
 def test_what_cannot_be_proposed_is_closed_from_the_start() -> None:

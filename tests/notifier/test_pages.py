@@ -8,14 +8,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from arc_samples import at
 from fastapi import FastAPI
-from notifier_samples import COMMUNITIES, LONDON, MEMBERS, NOW, PAIR
+from notifier_samples import COMMUNITIES, LONDON, MEMBERS, NAMES, NOW, PAIR, block, contact
 
 import services.notifier
 from services.notifier.links import LinkPurpose, Links
 from services.notifier.pages import pages_router
+from services.notifier.state import PartitionState
 from services.notifier.wording import load_words
-from shared.contracts import Choice, ChoiceKind, Preference, PreferenceKind
+from shared.contracts import Choice, ChoiceKind, EmailKind, Preference, PreferenceKind
 
 BASE = "https://london-connection.example"
 LINKS = Links("a secret of the tests", BASE)
@@ -23,13 +25,28 @@ WORDS = load_words(Path(services.notifier.__file__).parent / "words")
 END = NOW + 60_000
 
 
+def a_state() -> PartitionState:
+    """In which the first member was introduced to the second, and knows of nobody else."""
+    state = PartitionState()
+    for member in MEMBERS:
+        state.apply("contacts", member, contact(member, own_words="<b>I still eat lunch alone.</b>"))
+    introduction, emails = at(PAIR, EmailKind.INTRODUCTION)
+    state.apply("introductions", introduction.key, introduction)
+    for email in emails:
+        state.apply("outbox", email.key, email)
+    return state
+
+
 class Site:
     def __init__(self) -> None:
+        self.state: PartitionState | None = a_state()
         self.recorded: list[Choice | Preference] = []
         self.now_ms = NOW
         self.broken = False
         app = FastAPI()
-        app.include_router(pages_router(LINKS, self.record, COMMUNITIES, WORDS, lambda: self.now_ms))
+        app.include_router(
+            pages_router(LINKS, self.record, COMMUNITIES, WORDS, lambda: self.now_ms, lambda community: self.state)
+        )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
 
     async def record(self, decision: Choice | Preference) -> None:
@@ -45,11 +62,20 @@ async def site() -> AsyncIterator[Site]:
         yield site
 
 
-def link(purpose: LinkPurpose, community: str = "london") -> str:
-    return LINKS.sign(purpose, community=community, member=MEMBERS[0], introduction=PAIR.suggestion, expires_at_ms=END)
+def link(purpose: LinkPurpose, community: str = "london", occasion: int = 0) -> str:
+    return LINKS.sign(
+        purpose, community=community, member=MEMBERS[0], introduction=PAIR.suggestion, expires_at_ms=END,
+        occasion=occasion,
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize("purpose", LinkPurpose)
+ONE_BUTTON = [
+    LinkPurpose.YES, LinkPurpose.NO, LinkPurpose.OPEN, LinkPurpose.LEAVE, LinkPurpose.UNSUBSCRIBE, LinkPurpose.LOOK_FOR,
+    LinkPurpose.ERASE,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("purpose", ONE_BUTTON)
 async def test_a_get_shows_one_button_and_changes_nothing(site: Site, purpose: LinkPurpose) -> None:
     page = await site.client.get(link(purpose))
     assert page.status_code == 200
@@ -150,6 +176,166 @@ async def test_pages_are_shut_tight(site: Site, path: str) -> None:
     assert page.headers["cache-control"] == "no-store"
     assert 'style="' not in page.text, "the policy allows the one style sheet alone"
     assert not re.search(r'(src|href)="(?!https://london-connection\.example/i/)', page.text)
+
+
+@pytest.mark.parametrize("purpose", LinkPurpose)
+async def test_no_get_changes_anything_and_no_page_needs_a_script(site: Site, purpose: LinkPurpose) -> None:
+    page = await site.client.get(link(purpose))
+    assert page.status_code == 200
+    assert "<script" not in page.text
+    assert site.recorded == []
+
+
+async def test_three_taps_tell_how_it_was_each_recorded_by_itself(site: Site) -> None:
+    page = await site.client.get(link(LinkPurpose.CHECK_IN, occasion=2))
+    for answer in ("met", "again", "deeper"):
+        assert f'value="{answer}"' in page.text, "it is one of the buttons of the page that they are on"
+        page = await site.client.post(link(LinkPurpose.CHECK_IN, occasion=2), data={"answer": answer})
+    assert "Thank you" in page.text
+    assert site.recorded == [
+        Choice(community="london", member=MEMBERS[0], introduction=PAIR.suggestion, kind=kind, chosen_at_ms=NOW,
+               occasion=2)
+        for kind in (ChoiceKind.MET, ChoiceKind.AGAIN, ChoiceKind.DEEPER)
+    ]  # fmt: skip
+
+
+async def test_who_did_not_meet_is_not_asked_the_rest(site: Site) -> None:
+    page = await site.client.post(link(LinkPurpose.CHECK_IN), data={"answer": "not-met"})
+    assert "one new time" in page.text
+    assert "<form" not in page.text
+
+
+@pytest.mark.parametrize("sent", [{}, {"answer": "yes"}, {"answer": "nonsense"}, {"answer": "x" * 9000}])
+async def test_what_is_no_answer_records_nothing_and_asks_again(site: Site, sent: dict[str, str]) -> None:
+    page = await site.client.post(link(LinkPurpose.CHECK_IN), data=sent)
+    assert page.status_code == 200
+    assert "Did you meet?" in page.text
+    assert site.recorded == []
+
+
+@pytest.mark.parametrize(
+    ("purpose", "kind"), [(LinkPurpose.OPEN, ChoiceKind.OPENS), (LinkPurpose.LEAVE, ChoiceKind.LEAVES)]
+)
+async def test_offering_and_leaving_take_one_tap(site: Site, purpose: LinkPurpose, kind: ChoiceKind) -> None:
+    assert (await site.client.post(link(purpose))).status_code == 200
+    (told,) = site.recorded
+    assert isinstance(told, Choice)
+    assert told.kind is kind
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("until", "days", "words"),
+    [
+        ("2026-12-01", 70, "Tuesday, 1 December"),
+        ("2026-09-21", 0, "Good to have you back"),
+        ("2020-01-01", 0, "Good to have you back"),
+        ("9999-12-31", 730, "20 September"),
+        ("soon", LONDON.pause_seconds / 86_400, "on a pause"),
+        ("", LONDON.pause_seconds / 86_400, "on a pause"),
+    ],
+)
+async def test_a_pause_lasts_until_the_morning_of_a_date(site: Site, until: str, days: float, words: str) -> None:
+    page = await site.client.post(link(LinkPurpose.PAUSE), data={"until": until})
+    assert words in page.text
+    (told,) = site.recorded
+    assert isinstance(told, Preference)
+    assert told.until_ms is not None
+    assert abs((told.until_ms - NOW) / DAY_MS - days) < 1
+    assert told.holds_at(NOW) == (days > 0)
+
+
+async def test_what_one_looks_for_is_at_least_one_thing(site: Site) -> None:
+    page = await site.client.post(link(LinkPurpose.LOOK_FOR), data={})
+    assert "choose at least one" in page.text
+    assert site.recorded == []
+    await site.client.post(link(LinkPurpose.LOOK_FOR), data={"look_for": ["group", "nonsense"]})
+    (told,) = site.recorded
+    assert isinstance(told, Preference)
+    assert (told.kind, told.looking_for) == (PreferenceKind.LOOKING_FOR, ("group",))
+
+
+async def test_being_erased_takes_a_press_and_a_get_erases_nobody(site: Site) -> None:
+    await site.client.get(link(LinkPurpose.ERASE))
+    assert site.recorded == []
+    await site.client.post(link(LinkPurpose.ERASE))
+    (told,) = site.recorded
+    assert isinstance(told, Preference)
+    assert (told.kind, told.until_ms) == (PreferenceKind.ERASE, None)
+
+
+def handles(page: httpx.Response) -> list[str]:
+    return re.findall(r'name="person" value="([^"]+)"', page.text)
+
+
+async def test_one_can_block_whom_one_was_introduced_to_and_nobody_else(site: Site) -> None:
+    page = await site.client.get(link(LinkPurpose.BLOCK))
+    (handle,) = handles(page)
+    assert NAMES[1] in page.text
+    assert MEMBERS[1] not in page.text, "an id is nobody's business"
+    assert "choose a person" in (await site.client.post(link(LinkPurpose.BLOCK), data={"action": "block"})).text
+    for stranger in (MEMBERS[2], LINKS.handle(MEMBERS[0], MEMBERS[2]), LINKS.handle(MEMBERS[1], MEMBERS[0])):
+        await site.client.post(link(LinkPurpose.BLOCK), data={"action": "block", "person": stranger})
+    assert site.recorded == []
+    for action, kind in (("block", PreferenceKind.BLOCK), ("report", PreferenceKind.REPORT)):
+        page = await site.client.post(link(LinkPurpose.BLOCK), data={"action": action, "person": handle})
+        assert "kept apart" in page.text
+        told = site.recorded[-1]
+        assert isinstance(told, Preference)
+        assert (told.member, told.kind, told.about) == (MEMBERS[0], kind, MEMBERS[1])
+    assert site.state is not None
+    site.state.apply("preferences", block(MEMBERS[0], MEMBERS[1]).key, block(MEMBERS[0], MEMBERS[1]))
+    assert handles(await site.client.get(link(LinkPurpose.BLOCK))) == [], "who is blocked need not be blocked again"
+
+
+async def test_one_sees_all_that_is_stored_and_nothing_that_others_said(site: Site) -> None:
+    assert site.state is not None
+    hidden = block(MEMBERS[1], MEMBERS[0])
+    site.state.apply("preferences", hidden.key, hidden)
+    page = await site.client.get(link(LinkPurpose.DATA))
+    assert "&lt;b&gt;I still eat lunch alone.&lt;/b&gt;" in page.text
+    assert "amara@example.org" in page.text
+    assert f"with {NAMES[1]}" in page.text
+    assert "block" not in page.text.split("<h2>", 1)[1]
+    stored = (await site.client.get(f"{link(LinkPurpose.DATA)}/json")).json()
+    assert stored["contact"]["email"] == "amara@example.org"
+    assert stored["introductions"][0]["with"] == [NAMES[1]]
+    assert stored["introductions"][0]["state"] == "introduced"
+    assert stored["preferences"] == []
+    assert "ben@" not in str(stored), "others' addresses are in their emails, and theirs to give"
+
+
+async def test_before_an_introduction_not_even_the_data_tells_a_name(site: Site) -> None:
+    state = PartitionState()
+    for member in MEMBERS:
+        state.apply("contacts", member, contact(member))
+    introduction, _ = at(PAIR, EmailKind.INVITATION)
+    state.apply("introductions", introduction.key, introduction)
+    site.state = state
+    stored = (await site.client.get(f"{link(LinkPurpose.DATA)}/json")).json()
+    assert [one["with"] for one in stored["introductions"]] == [[]]
+    assert NAMES[1] not in str(stored)
+    assert handles(await site.client.get(link(LinkPurpose.BLOCK))) == []
+
+
+@pytest.mark.parametrize("path", [link(LinkPurpose.BLOCK), link(LinkPurpose.DATA), f"{link(LinkPurpose.DATA)}/json"])
+async def test_an_instance_that_does_not_look_after_the_community_says_so(site: Site, path: str) -> None:
+    site.state = None
+    page = await site.client.get(path)
+    assert page.status_code == 503
+    assert "in a minute" in page.text
+
+
+async def test_the_settings_lead_to_everything_with_links_that_work(site: Site) -> None:
+    page = await site.client.get(link(LinkPurpose.SETTINGS))
+    ways = re.findall(r'<a href="([^"]+)"', page.text)
+    letters = {way.rsplit("/", 2)[-2] for way in ways}
+    assert letters == {"p", "w", "l", "b", "d", "u", "e"}
+    for way in ways:
+        assert (await site.client.get(way)).status_code == 200
+    assert site.recorded == []
 
 
 def luminance(colour: str) -> float:

@@ -2,138 +2,18 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
-from email.message import EmailMessage
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notifier_samples import ANSWER_MS, COMMUNITIES, GROUP, MEMBERS, NOW, PAIR, choice, contact, unsubscribe
+from notifier_samples import ANSWER_MS, GROUP, NOW, PAIR, unsubscribe
+from sender_world import BOUNDS, CrashError, World, a_state, introduced_group, message_id, restarted
 
 from services.notifier.gate import may_send
-from services.notifier.relay import NoLookup, RelayLookup
+from services.notifier.relay import NoLookup
 from services.notifier.replies import Outcome, Refused, Retry, Sent, Unknown
-from services.notifier.sender import Letter, Sender, SendingBounds
-from services.notifier.state import PartitionState
-from shared.contracts import ChoiceKind, Delivery, DeliveryState, Email, EmailKind, Suggestion
+from shared.contracts import DeliveryState, EmailKind
 
 A, B = PAIR.members
-BOUNDS = SendingBounds(attempts_max=3, backoff_first_ms=1000, backoff_max_ms=1500, concurrent_max=4)
-
-
-class CrashError(BaseException):
-    """The process stops here."""
-
-
-class World:
-    """A relay, a durable ledger and a clock that outlive the sender; and a crash, if one is wanted, at step n."""
-
-    def __init__(self, crash_at: int | None = None) -> None:
-        self.now_ms = NOW
-        self.ledger: list[Delivery] = []
-        self.mailbox: list[str] = []
-        self.replies: dict[str, list[Outcome]] = {}
-        """What the server says to an email, one after the other; then it takes it."""
-        self.takes_without_answering: set[str] = set()
-        self.breaks_after_taking: set[str] = set()
-        self.not_composable: set[str] = set()
-        self.process: Process | None = None
-        self.steps = 0
-        self.crash_at = crash_at
-
-    def sender(self, lookup: RelayLookup | None = None) -> Sender:
-        """A new process; the one before it is no more."""
-        self.process = process = Process(self)
-        return Sender(
-            process, lookup or process, process, process, may_send, lambda: self.now_ms, random.Random(1), BOUNDS
-        )
-
-    def last(self, email: Email) -> Delivery:
-        return [one for one in self.ledger if one.email == email.email][-1]
-
-
-class Process:
-    """What a sender has of the world: after a crash it reaches nothing any more."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def step(self) -> None:
-        if self.world.process is not self:
-            raise CrashError
-        self.world.steps += 1
-        if self.world.steps == self.world.crash_at:
-            self.world.process = None
-            raise CrashError
-
-    async def record(self, deliveries: Sequence[Delivery]) -> None:
-        self.step()
-        self.world.ledger.extend(deliveries)
-        self.step()
-
-    async def send(self, message: EmailMessage, *, sender: str, recipient: str) -> Outcome:
-        world, email = self.world, str(message["Message-ID"])
-        assert any(one.message_id == email and one.state is DeliveryState.SENDING for one in world.ledger), (
-            "the ledger knows of it before the server does"
-        )
-        self.step()
-        if world.replies.get(email):
-            outcome = world.replies[email].pop(0)
-            if isinstance(outcome, Unknown) and email in world.takes_without_answering:
-                world.mailbox.append(email)
-            return outcome
-        world.mailbox.append(email)
-        self.step()
-        if email in world.breaks_after_taking:
-            world.breaks_after_taking.remove(email)
-            raise UnicodeError("an address that must not be logged")
-        return Sent()
-
-    async def was_accepted(self, message_id: str) -> bool | None:
-        self.step()
-        return message_id in self.world.mailbox
-
-    def message_id(self, email: Email) -> str:
-        return message_id(email)
-
-    def compose(self, email: Email, state: PartitionState, now_ms: int) -> Letter:
-        if email.email in self.world.not_composable:
-            raise KeyError("a name that must not be logged")
-        message = EmailMessage()
-        message["Message-ID"] = message_id(email)
-        return Letter(message, "from@example.org", "to@example.org")
-
-
-def message_id(email: Email) -> str:
-    return f"<{email.email}@test>"
-
-
-def a_state(suggestion: Suggestion = PAIR, *, everybody_said_yes: bool = False) -> PartitionState:
-    state = PartitionState()
-    for member in MEMBERS:
-        state.apply("contacts", member, contact(member))
-    state.apply("suggestions", suggestion.key, suggestion)
-    for step in range(2):
-        if step and everybody_said_yes:
-            for member in suggestion.members:
-                state.apply("choices", member, choice(member, suggestion.suggestion, ChoiceKind.YES))
-        for transition in state.reconcile(NOW, COMMUNITIES, limit=10):
-            state.apply("introductions", transition.introduction.key, transition.introduction)
-            for email in transition.emails:
-                state.apply("outbox", email.key, email)
-    return state
-
-
-def introduced_group() -> PartitionState:
-    return a_state(GROUP, everybody_said_yes=True)
-
-
-def restarted(world: World, build: Callable[[], PartitionState]) -> PartitionState:
-    state = build()
-    for delivery in world.ledger:
-        state.apply("deliveries", delivery.key, delivery)
-    return state
 
 
 async def test_an_email_is_recorded_sent_and_recorded_again() -> None:
@@ -165,7 +45,7 @@ async def test_retries(replies: list[Outcome], state_after: DeliveryState, attem
     world.replies[message_id(email)] = list(replies)
     sender = world.sender()
     await sender.deliver([email], state)
-    while (due_ms := sender.next_retry_ms) is not None:
+    while (due_ms := sender.next_due_ms(state)) is not None:
         assert sender.in_flight == {email.email}
         assert state.interrupted(sender.in_flight) == []
         assert 500 <= due_ms - world.now_ms <= BOUNDS.backoff_max_ms
@@ -176,6 +56,31 @@ async def test_retries(replies: list[Outcome], state_after: DeliveryState, attem
     final = world.last(email)
     assert (final.state, final.attempts, final.reason) == (state_after, attempts, reason)
     assert sender.in_flight == set()
+
+
+async def test_a_server_that_is_away_for_long_costs_no_email() -> None:
+    world, state = World(), a_state()
+    email = state.unsent(1)[0]
+    world.replies[message_id(email)] = [Retry("server-unreachable")] * 20
+    sender = world.sender()
+    await sender.deliver([email], state)
+    while (due_ms := sender.next_due_ms(state)) is not None:
+        world.now_ms = due_ms
+        await sender.retry_due(state)
+    assert (world.last(email).state, world.last(email).attempts) == (DeliveryState.SENT, 21)
+
+
+async def test_a_server_that_stays_away_is_given_up_when_the_email_has_no_meaning_any_more() -> None:
+    world, state = World(), a_state()
+    email = state.unsent(1)[0]
+    world.replies[message_id(email)] = [Retry("connection-lost")] * 10_000
+    sender = world.sender()
+    await sender.deliver([email], state)
+    while (due_ms := sender.next_due_ms(state)) is not None:
+        world.now_ms = due_ms
+        await sender.retry_due(state)
+    assert (world.last(email).state, world.last(email).reason) == (DeliveryState.WITHHELD, "introduction-decided")
+    assert world.now_ms - NOW < 2 * ANSWER_MS
 
 
 async def test_what_was_taken_without_an_answer_is_not_sent_again() -> None:
@@ -270,7 +175,7 @@ async def test_a_crash_at_any_point_loses_nothing_and_sends_nothing_twice(crash_
         sender = world.sender(None if can_ask else NoLookup())
         await sender.resolve(state.interrupted(sender.in_flight), state)
         await sender.deliver(state.unsent(10), state)
-        while (due_ms := sender.next_retry_ms) is not None:
+        while (due_ms := sender.next_due_ms(state)) is not None:
             world.now_ms = due_ms
             await sender.retry_due(state)
 
@@ -306,6 +211,7 @@ async def test_with_a_relay_to_ask_every_email_has_one_end(
 ) -> None:
     world = World()
     emails = [email for email in introduced_group().unsent(20) if email.kind is EmailKind.INTRODUCTION]
+    ours = {email.email for email in emails}
     for email in emails[:2]:
         world.replies[message_id(email)] = list(replies)
         if taken:
@@ -316,8 +222,8 @@ async def test_with_a_relay_to_ask_every_email_has_one_end(
         sender = world.sender()
         try:
             await sender.resolve(state.interrupted(), state)
-            await sender.deliver([email for email in state.unsent(20) if email in emails], state)
-            while (due_ms := sender.next_retry_ms) is not None:
+            await sender.deliver([email for email in state.unsent(20) if email.email in ours], state)
+            while (due_ms := sender.next_due_ms(state)) is not None:
                 world.now_ms = due_ms
                 await sender.retry_due(state)
         except CrashError:

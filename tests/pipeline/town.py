@@ -150,6 +150,7 @@ class Town:
             "NOTIFIER_LINK_SECRET": "a secret for the tests only",
             "NOTIFIER_RELAY_LOOKUP_URL": f"http://127.0.0.1:{self.inbox_port}",
             "NOTIFIER_BACKOFF_FIRST_SECONDS": "0.2",
+            "NOTIFIER_KEEPS_QUIET_HOURS": "false",
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self.smtp_port),
         }

@@ -66,6 +66,21 @@ def test_errors_of_the_page_are_told(screenshot: Screenshot, tmp_path: Path, scr
     assert any("ouch" in error for error in shot.errors)
 
 
+def test_what_keeps_people_out_is_told(screenshot: Screenshot, tmp_path: Path) -> None:
+    good = PAGE % ("color: #333", "")
+    good = good.replace("<div>", "<main><h1>Hello</h1><div>").replace("</div>", "</div></main>")
+    page = tmp_path / "page.html"
+
+    def rules(html: str) -> list[str]:
+        page.write_text(html)
+        return [told.split()[0] for told in screenshot(page, 360, 640, tmp_path / "a.png", audited=True).violations]
+
+    assert rules(good) == []
+    assert rules(good.replace("#333", "#999")) == ["color-contrast"]
+    assert rules(good.replace('lang="en"', "")) == ["html-has-lang"]
+    assert rules(good.replace("h1>", "p>")) == ["page-has-heading-one"]
+
+
 def test_a_page_that_cannot_be_opened_is_an_error(screenshot: Screenshot, tmp_path: Path) -> None:
     with pytest.raises(BrowserError, match="ERR_"):
         screenshot("http://127.0.0.1:9/", 360, 640, tmp_path / "page.png")

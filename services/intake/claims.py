@@ -1,0 +1,139 @@
+"""Which events are taken in hand, done, or too old: a fold over the topic `claims`. Pure.
+
+Two instances may be sent the same event at the same moment. Each writes down that it
+takes it in hand; Kafka puts the two in an order that everybody reads alike, and the
+first one has it:
+
+============================== ==========================================================
+what is known of the event     what a claim gets
+============================== ==========================================================
+nothing                        WON, or STALE if a newer event about the member was won before
+done, saying the same          SEEN: the same answer again
+done or under way, saying      OTHER_BODY
+something else
+under way                      BUSY; so is one about a member of whom another instance has
+                               an event under way, so that the two keep their order
+under way for too long, or     WON_AGAIN: who had it may have stored some of its records
+given up
+============================== ==========================================================
+
+Time is that of the records on the topic, so every instance judges alike.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import IntEnum
+from typing import NamedTuple
+
+from shared.contracts.claim import NOBODY, Entry, Page, Step, Way
+
+
+class Verdict(IntEnum):
+    WON = 1
+    WON_AGAIN = 2
+    SEEN = 3
+    STALE = 4
+    OTHER_BODY = 5
+    BUSY = 6
+
+
+class _Claim(NamedTuple):
+    digest: bytes
+    state: int
+    """A `Step`, or `Verdict.STALE` negated."""
+    instance: bytes
+    way: int
+    at_ms: int
+    since_ms: int
+    """When it was first taken in hand: before that, nobody stored anything of it."""
+
+
+_STALE = -1
+
+
+class Claims:
+    """What is known of events for `remembered_ms`. About half a kilobyte of memory each."""
+
+    def __init__(self, *, remembered_ms: int, lease_ms: int) -> None:
+        self._remembered_ms = remembered_ms
+        self._lease_ms = lease_ms
+        self._claims: dict[bytes, _Claim] = {}
+        self._newest: dict[bytes, tuple[int, bytes]] = {}
+        """By member: the time of their newest event, and which it was."""
+        self._order: deque[tuple[int, bytes, bytes]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def apply(self, page: Page, at_ms: int) -> list[Verdict]:
+        """Take in a page that was written at `at_ms`; the verdict on each of its claims, in their order."""
+        self._forget(at_ms - self._remembered_ms)
+        verdicts = []
+        for entry in page.entries:
+            if entry.step == Step.CLAIMED:
+                verdicts.append(self._claim(entry, page.instance, page.way, at_ms))
+            else:
+                known = self._claims.get(entry.event)
+                if known is not None and known.instance == page.instance and known.state == Step.CLAIMED:
+                    self._claims[entry.event] = known._replace(state=entry.step)
+        return verdicts
+
+    def judge(self, event: bytes, digest: bytes, now_ms: int) -> Verdict | None:
+        """What a claim would surely get, without writing it down; `None` if that must be found out."""
+        known = self._claims.get(event)
+        if known is None or known.at_ms < now_ms - self._remembered_ms:
+            return None
+        verdict = self._known(known, digest, Way.HTTP, now_ms)
+        return None if verdict is Verdict.WON_AGAIN else verdict
+
+    def since_ms(self, event: bytes) -> int:
+        """When the event was first taken in hand; it must be known."""
+        return self._claims[event].since_ms
+
+    def _claim(self, entry: Entry, instance: bytes, way: int, at_ms: int) -> Verdict:
+        known = self._claims.get(entry.event)
+        if known is not None:
+            verdict = self._known(known, entry.digest, way, at_ms)
+            if verdict is not Verdict.WON_AGAIN:
+                return verdict
+        else:
+            verdict = Verdict.WON
+        newest = self._newest.get(entry.member) if entry.member != NOBODY else None
+        state: int = Step.CLAIMED
+        if newest is not None and newest[1] != entry.event:
+            other = self._claims.get(newest[1])
+            if other is not None and other.instance != instance and self._under_way(other, at_ms):
+                return Verdict.BUSY
+            if entry.time_ms < newest[0]:
+                verdict, state = Verdict.STALE, _STALE
+        if state == Step.CLAIMED and entry.member != NOBODY:
+            self._newest[entry.member] = (entry.time_ms, entry.event)
+        since_ms = known.since_ms if known is not None else at_ms
+        self._claims[entry.event] = _Claim(entry.digest, state, instance, way, at_ms, since_ms)
+        self._order.append((at_ms, entry.event, entry.member))
+        return verdict
+
+    def _known(self, known: _Claim, digest: bytes, way: int, at_ms: int) -> Verdict:
+        if known.state == Step.RELEASED:
+            return Verdict.WON_AGAIN
+        if known.digest != digest:
+            return Verdict.OTHER_BODY
+        if known.state == Step.CLAIMED:
+            # Of the topic's partitions Kafka gives each to one instance: whoever reads it now is the heir.
+            heir = way == known.way == Way.TOPIC
+            return Verdict.BUSY if self._under_way(known, at_ms) and not heir else Verdict.WON_AGAIN
+        return Verdict.STALE if known.state == _STALE else Verdict.SEEN
+
+    def _under_way(self, known: _Claim, at_ms: int) -> bool:
+        return known.state == Step.CLAIMED and at_ms - known.at_ms < self._lease_ms
+
+    def _forget(self, before_ms: int) -> None:
+        while self._order and self._order[0][0] < before_ms:
+            at_ms, event, member = self._order.popleft()
+            known = self._claims.get(event)
+            if known is not None and known.at_ms == at_ms:
+                del self._claims[event]
+            newest = self._newest.get(member)
+            if newest is not None and newest[1] == event:
+                del self._newest[member]

@@ -1,0 +1,107 @@
+"""From an event that was understood to the records that are published. Pure.
+
+The contact and the profile are written straight, byte for byte as `Contact` and
+`Profile` write them (a test sees to that): everything in them was checked on the way
+in, and filling the models only to have it checked again and written out would take as
+long as reading and checking the event does.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from services.intake.events import BlockEvent, LeaveEvent, PauseEvent, SignUpEvent
+from services.intake.gazetteer import Place
+from services.intake.vocabulary import Vocabulary
+from shared import topics
+from shared.contracts import PartnerPreference, PartnerPreferenceKind, PartnerRequest, PartnerRequestKind
+from shared.ids import member_id
+from shared.outgoing import Outgoing, outgoing, tombstone
+from shared.slots import Slot
+
+
+def member_records(
+    event: SignUpEvent,
+    member: str,
+    *,
+    place: Place,
+    interests: tuple[str, ...],
+    available: tuple[Slot, ...],
+    life_topics: Vocabulary,
+    now_ms: int,
+) -> tuple[Outgoing, ...]:
+    """The contact and the profile. `accepted_at_ms` stands last in both: what is before it says what the event says."""
+    data = event.data
+    openness = data.openness
+    contact = {
+        "community": data.community,
+        "member": member,
+        "first_name": data.first_name,
+        "email": data.email,
+        "locale": data.locale,
+        "own_words": data.own_words,
+        "consent_wording": data.consent.wording,
+        "accepted_at_ms": now_ms,
+    }
+    profile = {
+        "community": data.community,
+        "member": member,
+        "partner": event.source,
+        "birth_year": data.birth_year,
+        "languages": tuple(dict.fromkeys(data.languages)),
+        "place": place.name,
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+        "travel_km": data.travel_km,
+        "interests": interests,
+        "life_topics": life_topics.words(data.life_topics) if data.consent.life_topics else (),
+        "openness": {
+            "shares": openness.shares,
+            "listens": openness.listens,
+            "goes_first": openness.goes_first,
+            "depth": openness.depth,
+        },
+        "available": available,
+        "looking_for": tuple(sorted(set(data.looking_for))),
+        "accepted_at_ms": now_ms,
+    }
+    return (
+        Outgoing(topics.CONTACTS.name, data.community, member, orjson.dumps(contact)),
+        Outgoing(topics.PROFILES.name, data.community, member, orjson.dumps(profile)),
+    )
+
+
+def leave_records(event: LeaveEvent, member: str, now_ms: int) -> tuple[Outgoing, ...]:
+    """The request, so that a sign-up that is still under way cannot outlive it, and the tombstones."""
+    community = event.data.community
+    request = PartnerRequest(community=community, member=member, kind=PartnerRequestKind.LEFT, requested_at_ms=now_ms)
+    return (
+        outgoing(topics.PARTNER_REQUESTS, request),
+        tombstone(topics.PROFILES, community, member),
+        tombstone(topics.CONTACTS, community, member),
+    )
+
+
+def pause_records(event: PauseEvent, member: str, now_ms: int) -> tuple[Outgoing, ...]:
+    """The pause, with its end if it has one."""
+    until = event.data.until
+    preference = PartnerPreference(
+        community=event.data.community,
+        member=member,
+        kind=PartnerPreferenceKind.PAUSE,
+        chosen_at_ms=now_ms,
+        until_ms=None if until is None else int(until.timestamp() * 1000),
+    )
+    return (outgoing(topics.PARTNER_PREFERENCES, preference),)
+
+
+def block_records(event: BlockEvent, member: str, now_ms: int) -> tuple[Outgoing, ...]:
+    """The block. Whom it is about is one of the same partner's members: nobody else's can be named."""
+    preference = PartnerPreference(
+        community=event.data.community,
+        member=member,
+        kind=PartnerPreferenceKind.BLOCK,
+        chosen_at_ms=now_ms,
+        about=member_id(event.data.community, event.source, event.data.blocked),
+    )
+    return (outgoing(topics.PARTNER_PREFERENCES, preference),)

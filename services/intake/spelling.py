@@ -1,0 +1,123 @@
+"""How words are written: brought to one spelling, and the near misses of words that are known.
+
+Pure, and quick enough for the accept path: what is looked for among a thousand words
+takes some ten microseconds, however odd it is, and not the ten milliseconds of comparing
+it with each.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+
+_NOT_A_WORD = re.compile(r"[^\w&+#']+|_+")
+_APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
+_NEAR_LETTERS_MAX = 30
+_NEAR_MAX = 3
+
+
+def plain(text: str) -> str:
+    """Composed Unicode, lower case, single spaces, no signs but & + # and apostrophes.
+
+    >>> plain("  Book-Club 📚 ")
+    'book club'
+    """
+    text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
+    return " ".join(_NOT_A_WORD.sub(" ", text).split()).lstrip("#&+' ").rstrip("&' ")
+
+
+def key_of(text: str) -> str:
+    """What two ways of writing one name have in common: no accents, no apostrophes, "and" for "&", "st" for "saint".
+
+    >>> key_of("Café & Crêpes"), key_of("Saint John’s Wood")
+    ('cafe and crepes', 'st johns wood')
+    """
+    text = plain(text)
+    if not text.isascii():
+        decomposed = unicodedata.normalize("NFKD", text)
+        text = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    words = text.replace("'", "").replace("&", " and ").split()
+    return " ".join("st" if word == "saint" else word for word in words)
+
+
+def inflections(key: str) -> Iterator[str]:
+    """A key, then without its spaces, then in the singular and the plural."""
+    yield key
+    yield key.replace(" ", "")
+    if key.endswith("ies"):
+        yield key[:-3] + "y"
+    if key.endswith(("ses", "xes", "zes", "ches", "shes")):
+        yield key[:-2]
+    if key.endswith("s"):
+        yield key[:-1]
+    else:
+        yield key + "s"
+    if key.endswith("y"):
+        yield key[:-1] + "ies"
+
+
+def without_frame(key: str, front: Sequence[str], behind: Sequence[str], *, steps_max: int = 3) -> Iterator[str]:
+    """A key with what stands in front or behind taken off, step by step; never down to nothing."""
+    for _ in range(steps_max):
+        ahead = next((words for words in front if key.startswith(words + " ")), None)
+        after = next((words for words in behind if key.endswith(" " + words)), None)
+        if ahead is None and after is None:
+            return
+        if ahead is not None:
+            key = key[len(ahead) + 1 :]
+            yield key
+        if after is not None and key.endswith(" " + after):
+            key = key[: -len(after) - 1]
+            yield key
+
+
+class NearMisses:
+    """Finds known keys that differ from a given one by a letter or two (after Garbe's SymSpell).
+
+    Two words that are `n` slips apart become alike when up to `n` letters are left out of
+    each. All such leavings of the known words are kept; those of the one that is looked for
+    are looked up. Memory: some 60 entries a word.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._by_leaving: dict[str, list[str]] = {}
+        for key in dict.fromkeys(keys):
+            if 4 <= len(key) <= _NEAR_LETTERS_MAX:
+                for leaving in _leavings(key, _slips_max(key)):
+                    self._by_leaving.setdefault(leaving, []).append(key)
+
+    def of(self, key: str) -> tuple[str, ...]:
+        """The nearest keys, at most three, the nearest first; ties in the order of the alphabet."""
+        slips_max = _slips_max(key)
+        if slips_max == 0 or len(key) > _NEAR_LETTERS_MAX:
+            return ()
+        candidates = {known for leaving in _leavings(key, slips_max) for known in self._by_leaving.get(leaving, ())}
+        found = sorted((slips(key, known), known) for known in candidates)
+        return tuple(known for count, known in found if count <= slips_max)[:_NEAR_MAX]
+
+
+def slips(one: str, other: str) -> int:
+    """Letters wrong, missing, too many, or swapped with their neighbour (optimal string alignment)."""
+    before_last: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, 1):
+        current = [row]
+        for column, against in enumerate(other, 1):
+            count = min(last[column] + 1, current[-1] + 1, last[column - 1] + (letter != against))
+            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == against:
+                count = min(count, before_last[column - 2] + 1)
+            current.append(count)
+        before_last, last = last, current
+    return last[-1]
+
+
+def _slips_max(key: str) -> int:
+    return 0 if len(key) < 4 else 1 if len(key) < 8 else 2
+
+
+def _leavings(key: str, leave_out_max: int) -> Iterator[str]:
+    for count in range(leave_out_max + 1):
+        for places in combinations(range(len(key)), count):
+            yield "".join(letter for place, letter in enumerate(key) if place not in places) if places else key

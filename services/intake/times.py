@@ -1,0 +1,220 @@
+"""When people are free, in words or codes: "Tuesday evenings", "weekends", "Mon-Thu after 6pm", "tue-evening".
+
+A text is read as days and parts of the day that belong together; what is not named
+means all of it ("Saturdays", "evenings"). The words lie in `words/slots.yaml`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from services.intake.vocabulary import read_words
+from shared.slots import ALL_SLOTS_MASK, SLOTS, mask_of
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_PARTS = ("morning", "afternoon", "evening")
+_ALL_DAYS = frozenset(_DAYS)
+_ALL_PARTS = frozenset(_PARTS)
+_WORKING_DAYS = frozenset(_DAYS[:5])
+_TOKEN = re.compile(r"\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-,;&+/()]")
+_CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s?(am|pm)?")
+_HOURS = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)?\s*(?:-|to|until)\s*(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)")
+_PHRASE_WORDS_MAX = 5
+_TEXT_LETTERS_MAX = 120
+_REMEMBERED = 16_384
+_JOINING = frozenset({"and", "&", "+", "/", ";", "plus", "also"})
+_BELONGING = frozenset({"on", "at", "in", "during", "over"})
+_UP_TO = frozenset({"-", "to", "until", "till", "through", "thru"})
+
+
+class _Days(NamedTuple):
+    days: frozenset[str]
+    named: bool
+    """A single day by its name, and not a word for several."""
+
+
+class _Parts(NamedTuple):
+    parts: frozenset[str]
+    unless_told: frozenset[str] = _ALL_DAYS
+    """The days that are meant if none is named."""
+
+
+_Token = _Days | _Parts | str
+
+
+class Times:
+    """Reads times by the words of `words/slots.yaml`."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self._phrases: dict[tuple[str, ...], _Token] = {}
+        for days, phrases in content["days"].items():
+            meaning = frozenset(_listed(days))
+            self._add(phrases, _Days(meaning, named=len(meaning) == 1))
+        working = {tuple(phrase.split()) for phrase in content["working days only"]}
+        for parts, phrases in content["parts"].items():
+            for phrase in phrases:
+                days = _WORKING_DAYS if tuple(phrase.split()) in working else _ALL_DAYS
+                self._add([phrase], _Parts(frozenset(_listed(parts)), days))
+        for both, phrases in content["both"].items():
+            days, _, parts = both.partition(":")
+            self._add(phrases, _Parts(frozenset(_listed(parts)), frozenset(_listed(days))))
+        self._add(content["except"], "except")
+        self._of_no_meaning = frozenset(content["of no meaning"])
+        self.read = lru_cache(maxsize=_REMEMBERED)(self._read)
+
+    def _add(self, phrases: Iterable[str], meaning: _Token) -> None:
+        for phrase in phrases:
+            self._phrases[tuple(phrase.split())] = meaning
+
+    def _read(self, text: str) -> int:
+        """The slots that a text means, as the mask of `shared.slots`; 0 if it is not understood, or means none."""
+        tokens = self._tokens(text)
+        if tokens is None:
+            return 0
+        cut = tokens.index("except") if "except" in tokens else len(tokens)
+        meant = _mask(tokens[:cut]) if cut or not tokens else ALL_SLOTS_MASK
+        without = [one for one in tokens[cut:] if one != "except"]
+        if not without and cut < len(tokens):
+            return 0
+        if without and meant is not None:
+            left_out = _mask(without)
+            meant = None if left_out is None else meant & ~left_out
+        return meant or 0
+
+    def _tokens(self, text: str) -> list[_Token] | None:
+        text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("_", " ").casefold()
+        text = _HOURS.sub(_first_hour, re.sub("[–—]", "-", text))
+        if len(text) > _TEXT_LETTERS_MAX or re.sub(_TOKEN, "", text).strip(" .!\t\n"):
+            return None
+        words = [word.strip() for word in _TOKEN.findall(text)]
+        tokens: list[_Token] = []
+        place = 0
+        while place < len(words):
+            token, length = self._next(words, place)
+            if token is None:
+                return None
+            place += length
+            if token:
+                tokens.append(token)
+        return _ranges(tokens)
+
+    def _next(self, words: Sequence[str], place: int) -> tuple[_Token | None, int]:
+        """The token at a place and how many words it takes; an empty one means nothing, `None` is not understood."""
+        for length in range(min(_PHRASE_WORDS_MAX, len(words) - place), 0, -1):
+            meaning = self._phrases.get(tuple(words[place : place + length]))
+            if meaning is not None:
+                return meaning, length
+        word = words[place]
+        if word in ("after", "from", "before") and place + 1 < len(words):
+            clock = _CLOCK.fullmatch(words[place + 1])
+            return (_around(word, clock), 2) if clock else (None, 1)
+        clock = _CLOCK.fullmatch(word)
+        if clock:
+            return (_around("at", clock), 1) if clock[2] else (None, 1)
+        if word in _JOINING:
+            return "and", 1
+        if word == ",":
+            return ",", 1
+        if word in _BELONGING:
+            return "on", 1
+        if word in _UP_TO:
+            return "-", 1
+        return ("", 1) if word in self._of_no_meaning else (None, 1)
+
+
+def _first_hour(hours: re.Match[str]) -> str:
+    """Of "6-9pm" the beginning: "6pm"; of "10-2pm" it is "10am"."""
+    first, own_half, last, half = hours.groups()
+    if own_half is None and half == "pm" and int(first) % 12 > int(last) % 12:
+        half = "am"
+    return f"{first}{own_half or half}"
+
+
+def _around(relation: str, clock: re.Match[str]) -> _Parts | None:
+    """The parts of the day after, before or at a time; an hour up to 9 without am or pm is one after noon."""
+    hour = int(clock[1])
+    if hour > 24 or (clock[2] and hour > 12):
+        return None
+    if clock[2] == "pm" or (clock[2] is None and 1 <= hour <= 9):
+        hour = hour % 12 + 12
+    elif clock[2] == "am":
+        hour %= 12
+    at = 0 if hour < 12 else 1 if hour < 17 else 2
+    if relation == "at":
+        return _Parts(frozenset({_PARTS[at]}))
+    if relation == "before":
+        return _Parts(frozenset(_PARTS[: max(1, at if hour in (12, 17) else at + (hour < 24))]))
+    return _Parts(frozenset(_PARTS[at:]))
+
+
+def _ranges(tokens: list[_Token]) -> list[_Token] | None:
+    """Monday to Friday becomes five days; any other hyphen ("tue-evening") means that two belong together."""
+    read: list[_Token] = []
+    for token in tokens:
+        if len(read) > 1 and read[-1] == "-" and isinstance(token, _Days):
+            start = read[-2]
+            if not (isinstance(start, _Days) and start.named and token.named):
+                return None
+            first, last = (_DAYS.index(next(iter(one.days))) for one in (start, token))
+            days = _DAYS[first : last + 1] if first <= last else _DAYS[first:] + _DAYS[: last + 1]
+            read[-2:] = [_Days(frozenset(days), named=True)]
+        else:
+            read.append(token)
+    return [one for one in read if one != "-"]
+
+
+def _mask(tokens: Sequence[_Token]) -> int | None:
+    """All that days and parts in a row mean. Days and the parts next to them belong together; see the tests."""
+    clauses: list[tuple[_Days | None, _Parts | None]] = []
+    days: _Days | None = None
+    parts: _Parts | None = None
+    days_came_last = False
+    joint = ""
+    for place, token in enumerate(tokens):
+        if isinstance(token, str):
+            joint = joint or token if token == "on" else token  # noqa: S105
+            continue
+        if isinstance(token, _Days):
+            if days is None and (parts is None or joint in ("", "on")):
+                days = token
+            elif days is not None and days_came_last and (days.named == token.named or not joint):
+                days = _Days(days.days | token.days, token.named)
+            else:
+                clauses.append((days, parts))
+                days, parts = token, None
+        else:
+            own_days_follow = any(isinstance(later, _Days) for later in tokens[place + 1 : place + 3]) and (
+                len(tokens) > place + 1 and tokens[place + 1] == "on"
+            )
+            if parts is None and not (days is not None and joint == "and"):
+                parts = token
+            elif parts is not None and not days_came_last and not own_days_follow:
+                parts = _Parts(parts.parts | token.parts, parts.unless_told | token.unless_told)
+            else:
+                clauses.append((days, parts))
+                days, parts = None, token
+        days_came_last = isinstance(token, _Days)
+        joint = ""
+    clauses.append((days, parts))
+    mask = 0
+    for own_days, own_parts in clauses:
+        if own_days is None and own_parts is None:
+            return None
+        on = own_days.days if own_days is not None else own_parts.unless_told if own_parts is not None else _ALL_DAYS
+        when = own_parts.parts if own_parts is not None else _ALL_PARTS
+        mask |= mask_of(slot for slot in SLOTS if slot[:3] in on and slot[4:] in when)
+    return mask
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
+
+
+@cache
+def times() -> Times:
+    """The reader of times."""
+    return Times(read_words("slots.yaml"))
