@@ -27,7 +27,7 @@ from services.matcher.nearby import Grid
 from services.matcher.policy import Policy
 from services.matcher.snapshot import Ints, Snapshot
 
-ATTEMPTS_MAX = 64
+ATTEMPTS_MAX = 32
 ATTEMPTS_MEMBERS = 4_000
 POOLS = (1_000, 4, 8, 6)
 """Among few, several deals are tried and the best one is taken: as many as come to so many members together."""
@@ -109,10 +109,12 @@ def _deal(
     free = np.ones(len(people.row), np.bool_)
     hosts, others = order[people.openers[order]], order[~people.openers[order]]
     # Openers a second time: where many were taken, those farther away are read now.
-    made = _joined(*(grow(asking, people, growing, grid, free, executor) for asking in (hosts, hosts, others)))
+    made = _joined(*(grow(asking, people, growing, grid, free, executor) for asking in (hosts, hosts)))
+    made = _joined(made, grow(others, people, _with_openers(growing, made, free, people), grid, free, executor))
     circles = circles_of(made, people, rule)
     exchange(circles, order, people, rule, grid, executor)
     free = circles.group < 0
+    growing = _with_openers(growing, circles.made, free, people)
     more = grow(order[free[order]], people, growing, grid, free, executor)
     if len(more.size):
         circles = circles_of(_joined(circles.made, more), people, rule)
@@ -124,6 +126,12 @@ def _deal(
         # There are openers enough, only not where they were needed: better wait for one.
         made, value, opened = Made(*(array[opened] for array in made)), value[opened], opened[opened]
     return (-int((~opened).sum()), int(value.sum())), made
+
+
+def _with_openers(rule: GroupRule, made: Made, free: NDArray[np.bool_], people: People) -> GroupRule:
+    """Make no group without an opener, if there are openers for all groups that could still come about."""
+    most = len(made.size) + int(free.sum()) // rule.smallest
+    return rule._replace(openers_needed=bool(most <= people.openers.sum()))
 
 
 def _joined(*parts: Made) -> Made:

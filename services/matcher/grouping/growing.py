@@ -19,6 +19,7 @@ from services.matcher.grouping.people import (
     GroupRule,
     People,
     meet,
+    openers_in,
     place_for_all,
     read_weight,
 )
@@ -153,6 +154,8 @@ def _wishes(
             count = _pool(people, rule, grid, index, free, host, word, near, pool)
             if count + 1 < rule.smallest:
                 continue
+            if rule.openers_needed and not people.openers[host] and openers_in(people, pool[:count]) == 0:
+                continue
             tried += 1
             seats[0] = host
             size, value = _fill(people, rule, seats, pool[:count], among, reading)
@@ -195,7 +198,7 @@ def _fill(
             you = pool[place]
             if not open_to[place]:
                 continue
-            if rule.openers_are_ample and not opened and not people.openers[you]:
+            if rule.openers_needed and not opened and not people.openers[you]:
                 continue
             # Where openers are few, a second one in a group is one that another group lacks.
             value = total[place]

@@ -26,7 +26,7 @@ from services.matcher.grouping.people import (
 from services.matcher.nearby import Grid, Index, index_of, read_outwards
 from services.matcher.snapshot import Ints
 
-OPENERS_LOOKED_AT_MAX = 256
+OPENERS_LOOKED_AT_MAX = 64
 """So many of the nearest openers who like what a group is around are asked."""
 
 

@@ -46,8 +46,8 @@ class GroupRule(NamedTuple):
     anchors_max: int
     openers_are_scarce: bool
     """Then no group takes a second opener if it can help it."""
-    openers_are_ample: bool
-    """Then there are openers for all groups that could be made at all, and none is made without."""
+    openers_needed: bool
+    """Whether no group is made without an opener: where there are enough for all that could be made at all."""
     share: NDArray[np.int64]
     """(2, 7) what a member gains of each companion's weight in a group of a size, in units of value: for those who
     want the wanted size, and for those who have waited so long that they take any."""
