@@ -37,9 +37,10 @@ from services.matcher.snapshot import Ints, Lists
 NEAR_GROUPS_A_WORD = 3
 NEAR_GROUPS_MAX = 12
 """How many groups one member looks at: the nearest around each of their interests, the rarest first."""
-ROUNDS_MAX = 3
-ENOUGH_SHARE = 0.002
-"""A round in which fewer than so many of all members change is the last."""
+ROUNDS_MAX = 5
+ENOUGH_SHARE = 0.05
+"""Among many, a round in which fewer than so many of all change is the last: more would add a quarter of a per cent."""
+FEW_MEMBERS = 5_000
 
 
 class Change(NamedTuple):
@@ -53,7 +54,7 @@ class Change(NamedTuple):
 def exchange(circles: Circles, order: Ints, people: People, rule: GroupRule, grid: Grid, executor: Executor) -> None:
     """Change `circles` for the better, everybody in their turn, until little changes. All rules are kept.
 
-    About linear: in each of at most 3 rounds, everybody looks at no more than 12 groups.
+    About linear: in each of at most 5 rounds, everybody looks at no more than 12 groups.
     """
     asking, batch_size = order, max(1, len(order) // BATCHES)
     for _ in range(ROUNDS_MAX if len(circles.value) else 0):
@@ -81,7 +82,7 @@ def exchange(circles: Circles, order: Ints, people: People, rule: GroupRule, gri
             made, again = _make_changes(batch, wished, circles, people, rule, stirred)
             changed += made
             waiting = np.concatenate([batch[again], waiting])
-        if changed <= ENOUGH_SHARE * len(order):
+        if changed == 0 or (len(order) > FEW_MEMBERS and changed < ENOUGH_SHARE * len(order)):
             break
         # Next time only those are asked around whom something is new.
         asking = order[(circles.group[order] < 0) | stirred[circles.group[order]]]

@@ -29,8 +29,9 @@ from services.matcher.snapshot import Ints, Snapshot
 
 ATTEMPTS_MAX = 32
 ATTEMPTS_MEMBERS = 4_000
-POOLS = (1_000, 4, 8, 6)
 """Among few, several deals are tried and the best one is taken: as many as come to so many members together."""
+POOLS = (1_000, 4, 8, 6)
+"""How many people near by groups grow among in turn, attempt by attempt."""
 
 
 def group(
@@ -73,16 +74,15 @@ def group(
     if len(people.row) < rule.smallest:
         return ()
     attempts = 1 if len(people.row) <= MEMBERS_MAX else min(ATTEMPTS_MAX, max(1, ATTEMPTS_MEMBERS // len(people.row)))
-    best: tuple[tuple[int, int], Made] | None = None
     with ThreadPoolExecutor(policy.threads, "groups") as executor:
-        for attempt in range(attempts):
-            order = _who_first(people, members, (seed, attempt))
-            found = _deal(order, people, rule, _varied(rule, attempt), grid, executor)
-            if best is None or found[0] > best[0]:
-                best = found
-    assert best is not None
-    # Few are dealt out too: so one small round compiles whatever a large one will need.
-    made = best_groups(people, rule) if len(people.row) <= MEMBERS_MAX else best[1]
+        deals = (
+            _deal(_who_first(people, members, (seed, attempt)), people, rule, _varied(rule, attempt), grid, executor)
+            for attempt in range(attempts)
+        )
+        _, made = max(deals, key=lambda deal: deal[0])
+    if len(people.row) <= MEMBERS_MAX:
+        # They were dealt out too: so one small round compiles whatever a large one will need.
+        made = best_groups(people, rule)
     return told(made, people, members)
 
 
@@ -104,8 +104,8 @@ def _varied(rule: GroupRule, attempt: int) -> GroupRule:
 
 def _deal(
     order: Ints, people: People, rule: GroupRule, growing: GroupRule, grid: Grid, executor: ThreadPoolExecutor
-) -> tuple[tuple[int, int], Made]:
-    """One deal of everybody: how good it is (groups that lack an opener, fewest first; then value), and the groups."""
+) -> tuple[int, Made]:
+    """One deal of everybody: its value, of which a group without an opener has half its own; and the groups."""
     free = np.ones(len(people.row), np.bool_)
     hosts, others = order[people.openers[order]], order[~people.openers[order]]
     # Openers a second time: where many were taken, those farther away are read now.
@@ -113,6 +113,7 @@ def _deal(
     made = _joined(made, grow(others, people, _with_openers(growing, made, free, people), grid, free, executor))
     circles = circles_of(made, people, rule)
     exchange(circles, order, people, rule, grid, executor)
+    # Whoever is left is asked once more: others are free now than when they were asked.
     free = circles.group < 0
     growing = _with_openers(growing, circles.made, free, people)
     more = grow(order[free[order]], people, growing, grid, free, executor)
@@ -120,12 +121,10 @@ def _deal(
         circles = circles_of(_joined(circles.made, more), people, rule)
     open_all(circles, people, rule, grid)
     opened = _opened(circles.made, people)
-    value = circles.value
-    made = circles.made
     if len(opened) <= people.openers.sum():
         # There are openers enough, only not where they were needed: better wait for one.
-        made, value, opened = Made(*(array[opened] for array in made)), value[opened], opened[opened]
-    return (-int((~opened).sum()), int(value.sum())), made
+        return int(circles.value[opened].sum()), Made(*(array[opened] for array in circles.made))
+    return int(np.where(opened, circles.value, circles.value // 2).sum()), circles.made
 
 
 def _with_openers(rule: GroupRule, made: Made, free: NDArray[np.bool_], people: People) -> GroupRule:
