@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -31,8 +32,11 @@ from services.matcher.policy import Policy
 from services.matcher.round import warm_up
 from services.matcher.snapshot import Snapshot
 
-SHARED = Path(__file__).parents[2] / "shared"
-"""Beside the repository: public instances and sketches that are too large, or too rough, to be kept in it."""
+_BESIDE = Path(__file__).parents[2] / "shared"
+MDGPLIB = Path(os.environ.get("MDGPLIB_DATA") or _BESIDE / "data" / "mdgplib")
+"""The folder with the public instances (RanInt, sizes that differ), which are no part of this project."""
+PEER = Path(os.environ.get("GROUPING_PEER") or _BESIDE / "prototypes" / "groups.py")
+"""A sketch of the search that came before ours, where it is at hand."""
 REPORTED = {
     "RanInt_n120_ds_01": 51_146,
     "RanInt_n120_ds_02": 51_372,
@@ -86,9 +90,9 @@ def read_instance(file: Path) -> Instance:
 
 def run(bounds: Bounds, tell: Callable[[str], None]) -> Findings:
     """Solve public instances within the time limit, tiny ones beside an exact solver, and deal a city into groups."""
-    files = sorted((SHARED / "data" / "mdgplib").glob("*.txt"))[: bounds.instances]
+    files = sorted(MDGPLIB.glob("RanInt_*.txt"))[: bounds.instances]
     if not files:
-        raise FileNotFoundError("the instances of MDGPLIB are missing: put them into ../shared/data/mdgplib")
+        raise SystemExit("the instances of MDGPLIB are missing: MDGPLIB_DATA must name the folder that holds them")
     sketch = _sketch()
     warm = np.ones((30, 30)) + np.eye(30)[::-1]
     partition(warm, [3] * 5, [9] * 5, time_limit_s=0.1)
@@ -133,7 +137,7 @@ def run(bounds: Bounds, tell: Callable[[str], None]) -> Findings:
         "dealing people into groups: ten instances of MDGPLIB, and a made-up city",
         tuple(figures),
         (
-            "What others report comes without their times. The sketch is our own first one: iterated local search, one thread.",
+            "What others report comes without their times. The sketch is our own first one: iterated local search.",
             "Each value of the spread is another instance.",
             "In the city: groups as `group` makes them, beside what growing them alone comes to; without candidates. "
             "Seconds for a million are in the benchmark of rounds.",
@@ -198,10 +202,9 @@ def _city(count: int) -> list[Figure]:
 
 def _sketch() -> ModuleType | None:
     """The first sketch of the search, where it is at hand."""
-    file = SHARED / "prototypes" / "groups.py"
-    if not file.exists():
+    if not PEER.exists():
         return None
-    made = importlib.util.spec_from_file_location("grouping_sketch", file)
+    made = importlib.util.spec_from_file_location("grouping_sketch", PEER)
     assert made is not None
     assert made.loader is not None
     module = importlib.util.module_from_spec(made)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.matcher.graph import CompatibilityGraph
-from services.matcher.grouping.circles import circles_of
+from services.matcher.grouping.circles import circles_of, together
 from services.matcher.grouping.every_way import MEMBERS_MAX, best_groups
 from services.matcher.grouping.exchange import exchange
 from services.matcher.grouping.growing import Made, grow
@@ -117,8 +117,7 @@ def _deal(
     free = circles.group < 0
     growing = _with_openers(growing, circles.made, free, people)
     more = grow(order[free[order]], people, growing, grid, free, executor)
-    if len(more.size):
-        circles = circles_of(_joined(circles.made, more), people, rule)
+    circles = together(circles, circles_of(more, people, rule))
     open_all(circles, people, rule, grid)
     opened = _opened(circles.made, people)
     if len(opened) <= people.openers.sum():
