@@ -149,7 +149,8 @@ def _best_changes(
             if may_leave:
                 size = weights_beside(here, seat, -1, circles, seats, weights)
                 alone_value = worth_of_group(people, rule, seats[:size], weights[:size])
-                may_leave = alone_value >= 0
+                # It may have been their home that all the others reach.
+                may_leave = alone_value >= 0 and sit(people, seats[:size])
         spread(people.space, me, reading)
         best = 0
         for there in found[:count]:
