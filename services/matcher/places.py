@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from services.matcher.compiled import compiled
+from services.matcher.postconditions import RoundInvariantError
 from services.matcher.snapshot import Ints, Snapshot
 from shared.contracts import MeetingPlace
 
@@ -37,6 +38,10 @@ def meeting_places(snapshot: Snapshot, seats: Ints) -> list[MeetingPlace]:
     where = homes[stands_for]
     nearest = cKDTree(where).query(_middles(homes, seats))[1]
     host, farthest = _hosts(homes, members["reach"].copy(), seats, where[nearest])
+    if not np.isfinite(farthest).all():
+        stranded = seats[int(np.argmax(~np.isfinite(farthest)))]
+        ids = ", ".join(snapshot.ids[row] for row in stranded if row >= 0)
+        raise RoundInvariantError(f"no place is in reach of all of {ids}")
     rows = np.where(host < 0, stands_for[nearest], host)
     spot = snapshot.degrees[rows].tolist()
     return [

@@ -155,6 +155,33 @@ def test_moves_and_exchanges_make_groups_better_and_keep_every_rule() -> None:
     assert circles.group.tolist() == again.tolist()
 
 
+def test_whoever_leaves_a_group_leaves_it_with_a_place_that_all_of_the_others_reach() -> None:
+    # In a row, 2 km apart. All of the first group reach the one in the middle, who would rather be in the second.
+    def member(number: int, km: float, *interests: str) -> Profile:
+        return person(
+            f"m_{number}", north_km=km, travel_km=2.1, interests=("film", *interests), looking_for=("group",),
+            openness={"goes_first": 5},
+        )  # fmt: skip
+
+    row = [member(n, km, f"alone {n}") for n, km in enumerate((-2.0, 2.0, 0.05))]
+    profiles = [*row, member(3, 0.0, "bees", "go"), *(member(n, 0.0, "bees", "go") for n in (4, 5, 6))]
+    apart = [each if n != 2 else member(2, 1.9, "alone 2") for n, each in enumerate(profiles)]
+    for everybody, moved in ((profiles, True), (apart, False)):
+        exact = Exact(seen(everybody), Policy(group_worth_percent=0))
+        people, rule, grid = people_of(exact.graph, exact.snapshot, exact.policy, None)
+        place = np.argsort(people.row).astype(np.int32)
+        seats = np.full((2, 6), -1, np.int32)
+        seats[0, :4], seats[1, :3] = place[:4], place[4:]
+        word = np.full(2, exact.snapshot.interest_words.index("film"), np.int32)
+        circles = circles_of(Made(seats, np.array([4, 3], np.int32), word), people, rule)
+        asking = np.array([place[3]], np.int32)
+        with ThreadPoolExecutor(1) as executor:
+            exchange(circles, asking, people, rule, grid, executor)
+        groups = told(circles.made, people, exact.snapshot)
+        assert all(exact.may_be(each.members) for each in groups)
+        assert ((4, 5, 6) not in {each.members for each in groups}) is moved
+
+
 def opened(exact: Exact, groups: tuple[Group, ...]) -> int:
     return sum(bool(exact.openers[list(each.members)].any()) for each in groups)
 

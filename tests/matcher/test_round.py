@@ -3,12 +3,14 @@ import pkgutil
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matcher_people import LONDON, NOW_MS, REFERENCE, communities, crowd, person, seen
 
 import services.matcher
+from services.matcher.places import meeting_places
 from services.matcher.policy import Policy
 from services.matcher.round import LeftOver, Round, RoundInvariantError, check, propose, warm_up
 from shared.contracts import MeetingPlace, Profile, Suggestion, SuggestionKind
@@ -288,6 +290,12 @@ def compiled_for() -> dict[str, list[Any]]:
         for name, function in vars(importlib.import_module(module.name)).items()
         if hasattr(function, "signatures")
     }
+
+
+def test_no_place_for_all_is_refused_and_names_them() -> None:
+    snapshot = seen([person("m_a", travel_km=1.0), person("m_b", travel_km=1.0, north_km=3.0)])
+    with pytest.raises(RoundInvariantError, match="m_a, m_b"):
+        meeting_places(snapshot, np.array([[0, 1]], np.int32))
 
 
 def test_everything_is_compiled_before_the_first_round() -> None:

@@ -203,6 +203,9 @@ def _value_without(
     if people.openers[circles.made.seats[here, seat]] and openers_in(people, circles.made.seats[here, :size]) < 2:
         return -1
     weights_beside(here, seat, -1, circles, seats, weights)
+    # It may have been their home that all the others reach.
+    if not place_for_all(people.members, seats[: size - 1]):
+        return -1
     return worth_of_group(people, rule, seats[: size - 1], weights[: size - 1])
 
 

@@ -95,6 +95,7 @@ def _gain(
             weight = pair_weight(people, seats[at], coming)
             weights[at] += weight
             weights[size - 1] += weight
-        if not sit(people, seats[:size]):
-            return -1
+    # Who leaves may take with them the home that all the others reach.
+    if not sit(people, seats[:size]):
+        return -1
     return worth_of_group(people, rule, seats[:size], weights[:size])
