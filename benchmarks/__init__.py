@@ -11,7 +11,7 @@
 `interests`  how well tastes tell friends from strangers (INTERESTS_DATA), and how quick they are
 `candidates` a million in one city: how good and how quick, beside brute force (CANDIDATES_PEER)
 `pairing`    pairing beside rustworkx, networkx and a prototype (PAIRING_PEER)
-`grouping`   public instances of dealing people into groups, beside what others report
+`grouping`   public instances of dealing people into groups (MDGPLIB_DATA, GROUPING_PEER), and a city
 `round`      whole rounds, from a snapshot to suggestions with reasons, up to a million
 `waiting`    who waits, over sixty rounds
 `arrivals`   a newcomer between rounds, beside comparing with everybody

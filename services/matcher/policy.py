@@ -53,10 +53,10 @@ class Policy(BaseModel):
 
     group_worth_percent: Annotated[int, Field(ge=0)] = 80
     """A member who looks for both goes to a group that is worth at least this share of their best pair."""
-    group_pool_members_max: Count = 24
+    group_pool_members_max: Count = 12
     """With how many holders of an interest, the nearest first, a group is tried."""
-    group_postings_read_max: Count = 256
-    group_anchors_tried_max: Count = 8
+    group_postings_read_max: Count = 128
+    group_anchors_tried_max: Count = 6
 
     arrival_worth_percent: Annotated[int, Field(ge=0)] = 90
     """A newcomer is suggested to somebody at once only if that is worth at least this share of the best that anybody,

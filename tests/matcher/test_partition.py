@@ -3,7 +3,6 @@
 import time
 import tracemalloc
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array, csr_array
 
-from benchmarks.grouping import read_instance
+from benchmarks.grouping import MDGPLIB, read_instance
 from services.matcher.grouping import PartitionError, diversity, partition
-
-MDGPLIB = Path(__file__).parents[3] / "shared" / "data" / "mdgplib"
 
 
 def inside(weight: NDArray[Any], group: NDArray[np.int32]) -> float:

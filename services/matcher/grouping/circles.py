@@ -38,6 +38,16 @@ def circles_of(made: Made, people: People, rule: GroupRule) -> Circles:
     return circles
 
 
+def together(some: Circles, more: Circles) -> Circles:
+    """Both lists of groups as one; nobody is in both."""
+    return Circles(
+        Made(*(np.concatenate(arrays) for arrays in zip(some.made, more.made, strict=True))),
+        np.concatenate([some.within, more.within]),
+        np.concatenate([some.value, more.value]),
+        np.where(more.group >= 0, more.group + np.int32(len(some.value)), some.group),
+    )
+
+
 @compiled
 def weights_beside(
     group: int, leaving: int, coming: int, circles: Circles, seats: Ints, weights: NDArray[np.int64]

@@ -25,8 +25,9 @@ from services.matcher.grouping.people import (
     meet,
     openers_in,
     pair_weight,
+    place_for_all,
     read_weight,
-    sit,
+    slots_of,
     worth_of_group,
 )
 from services.matcher.interests import spread, wipe
@@ -36,9 +37,10 @@ from services.matcher.snapshot import Ints, Lists
 NEAR_GROUPS_A_WORD = 3
 NEAR_GROUPS_MAX = 12
 """How many groups one member looks at: the nearest around each of their interests, the rarest first."""
-ROUNDS_MAX = 4
-ENOUGH_SHARE = 0.002
-"""A round in which fewer than so many of all members change is the last."""
+ROUNDS_MAX = 5
+ENOUGH_SHARE = 0.05
+"""Among many, a round in which fewer than so many of all change is the last: more would add a quarter of a per cent."""
+FEW_MEMBERS = 5_000
 
 
 class Change(NamedTuple):
@@ -52,11 +54,13 @@ class Change(NamedTuple):
 def exchange(circles: Circles, order: Ints, people: People, rule: GroupRule, grid: Grid, executor: Executor) -> None:
     """Change `circles` for the better, everybody in their turn, until little changes. All rules are kept.
 
-    About linear: in each of at most 4 rounds, everybody looks at no more than 12 groups.
+    About linear: in each of at most 5 rounds, everybody looks at no more than 12 groups.
     """
+    asking, batch_size = order, max(1, len(order) // BATCHES)
     for _ in range(ROUNDS_MAX if len(circles.value) else 0):
         index = _index_of_groups(circles, people, grid)
-        changed, waiting, batch_size = 0, order, max(1, len(order) // BATCHES)
+        stirred = np.zeros(len(circles.value), np.bool_)
+        changed, waiting = 0, asking
         while len(waiting):
             batch, waiting = waiting[:batch_size], waiting[batch_size:]
             nearby = np.argsort(batch, kind="stable")
@@ -75,11 +79,13 @@ def exchange(circles: Circles, order: Ints, people: People, rule: GroupRule, gri
             else:
                 for _ in executor.map(ask, tasks):
                     pass
-            made, again = _make_changes(batch, wished, circles, people, rule)
+            made, again = _make_changes(batch, wished, circles, people, rule, stirred)
             changed += made
             waiting = np.concatenate([batch[again], waiting])
-        if changed < ENOUGH_SHARE * len(order) or changed == 0:
+        if changed == 0 or (len(order) > FEW_MEMBERS and changed < ENOUGH_SHARE * len(order)):
             break
+        # Next time only those are asked around whom something is new.
+        asking = order[(circles.group[order] < 0) | stirred[circles.group[order]]]
 
 
 def _index_of_groups(circles: Circles, people: People, grid: Grid) -> Index:
@@ -128,106 +134,144 @@ def _best_changes(
     near, found = np.empty(NEAR_GROUPS_A_WORD, np.int32), np.empty(NEAR_GROUPS_MAX, np.int32)
     seats, weights = np.empty(GROUP_MEMBERS_MAX + 1, np.int32), np.empty(GROUP_MEMBERS_MAX + 1, np.int64)
     old_seats, old_weights = np.empty(GROUP_MEMBERS_MAX + 1, np.int32), np.empty(GROUP_MEMBERS_MAX + 1, np.int64)
-    mine, may = np.empty(GROUP_MEMBERS_MAX, np.int64), np.empty(GROUP_MEMBERS_MAX, np.bool_)
+    mine, may_go = np.empty(GROUP_MEMBERS_MAX, np.int64), np.empty(GROUP_MEMBERS_MAX + 1, np.bool_)
     made = circles.made
     for query in range(len(asking)):
-        me = asking[query]
-        count = _near_groups(me, circles, people, rule, grid, index, near, found)
-        if count == 0:
-            continue
-        here = circles.group[me]
-        seat, here_value, here_size, alone_value = -1, 0, 0, 0
-        may_leave = True
+        me, here = asking[query], circles.group[asking[query]]
+        seat, here_size, here_value, value_without_me = -1, 0, 0, 0
         if here >= 0:
-            here_value, here_size = circles.value[here], made.size[here]
-            for at in range(here_size):
-                if made.seats[here, at] == me:
-                    seat = at
-            may_leave = here_size > rule.smallest and (
-                not people.openers[me] or openers_in(people, made.seats[here, :here_size]) > 1
-            )
-            if may_leave:
-                size = weights_beside(here, seat, -1, circles, seats, weights)
-                alone_value = worth_of_group(people, rule, seats[:size], weights[:size])
-                # It may have been their home that all the others reach.
-                may_leave = alone_value >= 0 and sit(people, seats[:size])
-        spread(people.space, me, reading)
-        best = 0
-        for there in found[:count]:
+            here_size, here_value = made.size[here], circles.value[here]
+            while made.seats[here, seat] != me or seat < 0:
+                seat += 1
+            value_without_me = _value_without(here, seat, circles, people, rule, seats, weights)
+        best, is_spread = 0, False
+        for there in found[: _near_groups(me, circles, people, rule, grid, index, near, found)]:
             size = made.size[there]
-            strangers = 0
-            for at in range(size):
-                you = made.seats[there, at]
-                may[at] = meet(people, me, you)
-                mine[at] = read_weight(people, me, you, reading) if may[at] else 0
-                strangers += not may[at]
-            if strangers > 1:
+            # What costs little is looked at first: most groups are out of the question.
+            if not _who_may_go(me, seat, there, value_without_me >= 0, circles, people, rule, may_go):
                 continue
-            opened = openers_in(people, made.seats[there, :size])
-            if strangers == 0 and may_leave and size < rule.largest:
-                weights_beside(there, -1, me, circles, seats, weights)
-                for at in range(size):
-                    weights[at] += mine[at]
-                    weights[size] += mine[at]
-                gain = worth_of_group(people, rule, seats[: size + 1], weights[: size + 1])
-                if gain >= 0:
-                    gain += alone_value - here_value - circles.value[there]
-                    if gain > best and sit(people, seats[: size + 1]):
-                        best, into[query], instead[query] = gain, there, -1
-            for leaving in range(size):
-                you = made.seats[there, leaving]
-                if strangers - (not may[leaving]) > 0:
+            if not is_spread:
+                spread(people.space, me, reading)
+                is_spread = True
+            for at in range(size):
+                mine[at] = read_weight(people, me, made.seats[there, at], reading)
+            for leaving in range(-1, size):
+                if not may_go[leaving]:
                     continue
-                if opened > 0 and opened + people.openers[me] - people.openers[you] < 1:
-                    continue
-                if here >= 0 and not _may_replace(people, rule, circles, here, me, you):
-                    continue
-                weights_beside(there, leaving, me, circles, seats, weights)
-                seat_at = 0
+                new_size = weights_beside(there, leaving, me, circles, seats, weights)
+                place = 0
                 for at in range(size):
                     if at != leaving:
-                        weights[seat_at] += mine[at]
-                        weights[size - 1] += mine[at]
-                        seat_at += 1
-                gain = worth_of_group(people, rule, seats[:size], weights[:size])
-                if gain < 0:
+                        weights[place] += mine[at]
+                        weights[new_size - 1] += mine[at]
+                        place += 1
+                value = worth_of_group(people, rule, seats[:new_size], weights[:new_size])
+                if value < 0:
                     continue
-                gain -= here_value + circles.value[there]
-                if here >= 0:
+                gain = value - circles.value[there] - here_value
+                if leaving < 0:
+                    gain += value_without_me
+                elif here >= 0:
+                    you = made.seats[there, leaving]
                     weights_beside(here, seat, you, circles, old_seats, old_weights)
-                    good = True
                     for at in range(here_size - 1):
-                        good &= meet(people, old_seats[at], you)
                         weight = pair_weight(people, old_seats[at], you)
                         old_weights[at] += weight
                         old_weights[here_size - 1] += weight
-                    other = worth_of_group(people, rule, old_seats[:here_size], old_weights[:here_size])
-                    if not good or other < 0:
+                    value = worth_of_group(people, rule, old_seats[:here_size], old_weights[:here_size])
+                    if value < 0:
                         continue
-                    gain += other
-                if gain <= best or not sit(people, seats[:size]):
+                    gain += value
+                if gain <= best or not place_for_all(people.members, seats[:new_size]):
                     continue
-                if here < 0 or sit(people, old_seats[:here_size]):
-                    best, into[query], instead[query] = gain, there, you
-        wipe(people.space, me, reading)
+                if here < 0 or leaving < 0 or place_for_all(people.members, old_seats[:here_size]):
+                    best, into[query] = gain, there
+                    instead[query] = made.seats[there, leaving] if leaving >= 0 else -1
+        if is_spread:
+            wipe(people.space, me, reading)
     return into, instead
 
 
 @compiled
-def _may_replace(people: People, rule: GroupRule, circles: Circles, here: int, me: int, you: int) -> bool:
-    """Whether you would do for my group: you like what it is around, and it keeps an opener."""
+def _value_without(
+    here: int, seat: int, circles: Circles, people: People, rule: GroupRule, seats: Ints, weights: NDArray[np.int64]
+) -> int:
+    """What a group is worth when the one in a seat has gone; -1 if it cannot do without."""
+    size = circles.made.size[here]
+    if size <= rule.smallest:
+        return -1
+    if people.openers[circles.made.seats[here, seat]] and openers_in(people, circles.made.seats[here, :size]) < 2:
+        return -1
+    weights_beside(here, seat, -1, circles, seats, weights)
+    # It may have been their home that all the others reach.
+    if not place_for_all(people.members, seats[: size - 1]):
+        return -1
+    return worth_of_group(people, rule, seats[: size - 1], weights[: size - 1])
+
+
+@compiled
+def _who_may_go(
+    me: int, seat: int, there: int, may_leave: bool, circles: Circles, people: People, rule: GroupRule,
+    may_go: NDArray[np.bool_],
+) -> bool:  # fmt: skip
+    """Who of a group might go, by seat, so that I may take their place and they mine; last, whether nobody need go.
+
+    False if there is none of this. Weights and places are not looked at yet.
+    """
+    members, made = people.members, circles.made
+    size = made.size[there]
+    seats = made.seats[there, :size]
+    may_go[:] = False
+    strangers, stranger = 0, -1
+    for at in range(size):
+        if not meet(people, me, seats[at]):
+            strangers, stranger = strangers + 1, at
+            if strangers > 1:
+                return False
+    some = False
+    if strangers == 0 and may_leave and size < rule.largest and slots_of(members, seats) & members[me].slots != 0:
+        may_go[-1] = some = True
+    opened = openers_in(people, seats)
+    for leaving in range(size):
+        if strangers > 0 and leaving != stranger:
+            continue
+        if opened > 0 and opened + people.openers[me] - people.openers[seats[leaving]] < 1:
+            continue
+        slots = members[me].slots
+        for at in range(size):
+            if at != leaving:
+                slots &= members[seats[at]].slots
+        if slots != 0 and (seat < 0 or _may_replace(me, seats[leaving], circles, people)):
+            may_go[leaving] = some = True
+    return some
+
+
+@compiled
+def _may_replace(me: int, you: int, circles: Circles, people: People) -> bool:
+    """Whether you would do for my group: you like what it is around, may meet all of it, and it keeps an opener."""
+    here = circles.group[me]
+    seats = circles.made.seats[here, : circles.made.size[here]]
     if not holds(people.words, you, circles.made.anchor[here]):
         return False
-    if not people.openers[me] or people.openers[you]:
-        return True
-    return openers_in(people, circles.made.seats[here, : circles.made.size[here]]) > 1
+    if people.openers[me] and not people.openers[you] and openers_in(people, seats) < 2:
+        return False
+    slots = people.members[you].slots
+    for other in seats:
+        if other != me:
+            if not meet(people, other, you):
+                return False
+            slots &= people.members[other].slots
+    return bool(slots != 0)
 
 
 @compiled
 def _make_changes(
-    asking: Ints, wished: Change, circles: Circles, people: People, rule: GroupRule
+    asking: Ints, wished: Change, circles: Circles, people: People, rule: GroupRule, stirred: NDArray[np.bool_]
 ) -> tuple[int, NDArray[np.bool_]]:
-    """Make the changes that were wished for, in order; how many were made, and who is to be asked again."""
+    """Make the changes that were wished for, in order; how many were made, and who is to be asked again.
+
+    Marks the groups that were changed as `stirred`.
+    """
     again, made = np.zeros(len(asking), np.bool_), 0
     touched = np.zeros(len(circles.value), np.bool_)
     for query in range(len(asking)):
@@ -239,8 +283,8 @@ def _make_changes(
             again[query] = True
             continue
         change(me, there, you, circles, people, rule)
-        touched[there] = True
+        touched[there] = stirred[there] = True
         if here >= 0:
-            touched[here] = True
+            touched[here] = stirred[here] = True
         made += 1
     return made, again

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.matcher.graph import CompatibilityGraph
-from services.matcher.grouping.circles import circles_of
+from services.matcher.grouping.circles import circles_of, together
 from services.matcher.grouping.every_way import MEMBERS_MAX, best_groups
 from services.matcher.grouping.exchange import exchange
 from services.matcher.grouping.growing import Made, grow
@@ -30,6 +30,8 @@ from services.matcher.snapshot import Ints, Snapshot
 ATTEMPTS_MAX = 32
 ATTEMPTS_MEMBERS = 4_000
 """Among few, several deals are tried and the best one is taken: as many as come to so many members together."""
+POOLS = (1_000, 4, 8, 6)
+"""How many people near by groups grow among in turn, attempt by attempt."""
 
 
 def group(
@@ -42,10 +44,11 @@ def group(
 ) -> tuple[Group, ...]:
     """Make groups among those who look for one.
 
-    A group is worth to a member what their pairs with the others in it weigh on average, less in
-    a group of another size than the community wants (by the share that is missing, or over), until the
-    member has waited so long that any allowed size will do. A member who looks for a pair as well is
-    only in a group that is worth at least `policy.group_worth_percent` of their best edge in `graph`.
+    A group is worth to a member what their pairs with the others in it weigh on average. A member who
+    looks for a pair as well is only in a group that is worth at least `policy.group_worth_percent` of
+    their best edge in `graph`. What all groups are worth to all members together is what is sought the
+    most of; to who has not waited so long that any allowed size will do, a group of another size than the
+    community wants counts for less, by the share that is missing or over.
 
     Parameters
     ----------
@@ -70,18 +73,17 @@ def group(
     people, rule, grid = people_of(graph, members, policy, space)
     if len(people.row) < rule.smallest:
         return ()
-    if len(people.row) <= MEMBERS_MAX:
-        return told(best_groups(people, rule), people, members)
-    attempts = min(ATTEMPTS_MAX, max(1, ATTEMPTS_MEMBERS // len(people.row)))
-    best: tuple[tuple[int, int], Made] | None = None
+    attempts = 1 if len(people.row) <= MEMBERS_MAX else min(ATTEMPTS_MAX, max(1, ATTEMPTS_MEMBERS // len(people.row)))
     with ThreadPoolExecutor(policy.threads, "groups") as executor:
-        for attempt in range(attempts):
-            order = _who_first(people, members, (seed, attempt))
-            found = _deal(order, people, rule, grid, executor)
-            if best is None or found[0] > best[0]:
-                best = found
-    assert best is not None
-    return told(best[1], people, members)
+        deals = (
+            _deal(_who_first(people, members, (seed, attempt)), people, rule, _varied(rule, attempt), grid, executor)
+            for attempt in range(attempts)
+        )
+        _, made = max(deals, key=lambda deal: deal[0])
+    if len(people.row) <= MEMBERS_MAX:
+        # They were dealt out too: so one small round compiles whatever a large one will need.
+        made = best_groups(people, rule)
+    return told(made, people, members)
 
 
 def _who_first(people: People, members: Snapshot, seed: tuple[int, int]) -> Ints:
@@ -93,28 +95,41 @@ def _who_first(people: People, members: Snapshot, seed: tuple[int, int]) -> Ints
     return np.lexsort((lot, -waited, load)).astype(np.int32)
 
 
+def _varied(rule: GroupRule, attempt: int) -> GroupRule:
+    """The rule to grow by: first as it is, then with smaller groups to begin with, or among fewer people near by."""
+    wanted = max(rule.smallest, rule.wanted - attempt // 2 % 2)
+    pool_max = min(rule.pool_max, max(rule.wanted, POOLS[attempt // 4 % len(POOLS)]))
+    return rule._replace(wanted=wanted, pool_max=pool_max)
+
+
 def _deal(
-    order: Ints, people: People, rule: GroupRule, grid: Grid, executor: ThreadPoolExecutor
-) -> tuple[tuple[int, int], Made]:
-    """One deal of everybody: how good it is (groups that lack an opener, fewest first; then value), and the groups."""
+    order: Ints, people: People, rule: GroupRule, growing: GroupRule, grid: Grid, executor: ThreadPoolExecutor
+) -> tuple[int, Made]:
+    """One deal of everybody: its value, of which a group without an opener has half its own; and the groups."""
     free = np.ones(len(people.row), np.bool_)
     hosts, others = order[people.openers[order]], order[~people.openers[order]]
     # Openers a second time: where many were taken, those farther away are read now.
-    made = _joined(*(grow(asking, people, rule, grid, free, executor) for asking in (hosts, hosts, others)))
+    made = _joined(*(grow(asking, people, growing, grid, free, executor) for asking in (hosts, hosts)))
+    made = _joined(made, grow(others, people, _with_openers(growing, made, free, people), grid, free, executor))
     circles = circles_of(made, people, rule)
     exchange(circles, order, people, rule, grid, executor)
+    # Whoever is left is asked once more: others are free now than when they were asked.
     free = circles.group < 0
-    more = grow(order[free[order]], people, rule, grid, free, executor)
-    if len(more.size):
-        circles = circles_of(_joined(circles.made, more), people, rule)
+    growing = _with_openers(growing, circles.made, free, people)
+    more = grow(order[free[order]], people, growing, grid, free, executor)
+    circles = together(circles, circles_of(more, people, rule))
     open_all(circles, people, rule, grid)
     opened = _opened(circles.made, people)
-    value = circles.value
-    made = circles.made
     if len(opened) <= people.openers.sum():
         # There are openers enough, only not where they were needed: better wait for one.
-        made, value, opened = Made(*(array[opened] for array in made)), value[opened], opened[opened]
-    return (-int((~opened).sum()), int(value.sum())), made
+        return int(circles.value[opened].sum()), Made(*(array[opened] for array in circles.made))
+    return int(np.where(opened, circles.value, circles.value // 2).sum()), circles.made
+
+
+def _with_openers(rule: GroupRule, made: Made, free: NDArray[np.bool_], people: People) -> GroupRule:
+    """Make no group without an opener, if there are openers for all groups that could still come about."""
+    most = len(made.size) + int(free.sum()) // rule.smallest
+    return rule._replace(openers_needed=bool(most <= people.openers.sum()))
 
 
 def _joined(*parts: Made) -> Made:

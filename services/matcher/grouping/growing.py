@@ -19,16 +19,16 @@ from services.matcher.grouping.people import (
     GroupRule,
     People,
     meet,
+    openers_in,
     place_for_all,
     read_weight,
-    worth_of_group,
 )
 from services.matcher.interests import spread, wipe
 from services.matcher.nearby import Grid, Index, index_of, read_outwards
 from services.matcher.score import distance_km
 from services.matcher.snapshot import Ints
 
-BATCHES = 64
+BATCHES = 16
 """Asking is done in about so many batches: one by one among few."""
 TASKS_A_BATCH = 8
 INDEX_AGAIN_SHARE = 0.6
@@ -154,6 +154,8 @@ def _wishes(
             count = _pool(people, rule, grid, index, free, host, word, near, pool)
             if count + 1 < rule.smallest:
                 continue
+            if rule.openers_needed and not people.openers[host] and openers_in(people, pool[:count]) == 0:
+                continue
             tried += 1
             seats[0] = host
             size, value = _fill(people, rule, seats, pool[:count], among, reading)
@@ -185,7 +187,7 @@ def _fill(
             if not open_to[place]:
                 continue
             # The pool has been asked whether they may meet the host.
-            if size > 1 and not meet(people, newest, you):
+            if size > 1 and (slots & members[you].slots == 0 or not meet(people, newest, you)):
                 open_to[place] = False
                 continue
             among[size - 1, place] = read_weight(people, newest, you, reading)
@@ -194,18 +196,19 @@ def _fill(
         chosen, chosen_value = -1, np.int64(-1)
         for place in range(len(pool)):
             you = pool[place]
-            if not open_to[place] or slots & members[you].slots == 0:
+            if not open_to[place]:
                 continue
-            if rule.openers_are_ample and not opened and not people.openers[you]:
+            if rule.openers_needed and not opened and not people.openers[you]:
                 continue
             # Where openers are few, a second one in a group is one that another group lacks.
             value = total[place]
             if rule.openers_are_scarce and people.openers[you]:
                 value = value // 1_000
-            mean = total[place] / size
-            if value <= chosen_value or mean * 100 < people.best_pair[you] * rule.worth_percent:
+            if value <= chosen_value:
                 continue
-            seats[size] = you
+            seats[size], weights[size] = you, total[place]
+            if not _good_for_all(people, rule, seats[: size + 1], weights, among[:, place]):
+                continue
             if place_for_all(members, seats[: size + 1]):
                 chosen, chosen_value = place, value
         if chosen < 0:
@@ -219,5 +222,21 @@ def _fill(
         size, slots, opened = size + 1, slots & members[you].slots, opened or people.openers[you]
     if size < rule.smallest:
         return 0, 0
-    value = worth_of_group(people, rule, seats[:size], weights[:size])
-    return (size, value // size) if value >= 0 else (0, 0)
+    # The mean over pairs, less where the group is smaller than is wanted, whoever would take any size.
+    return size, weights[:size].sum() * rule.share[0, size] // size
+
+
+@compiled
+def _good_for_all(
+    people: People, rule: GroupRule, seats: Ints, weights: NDArray[np.int64], more: NDArray[np.int64]
+) -> bool:
+    """Whether a group with one more at its end is good enough beside the best pairs of all who look for both.
+
+    `more` is what each of the others gains by that one. Two are no group yet: only the one who comes is asked.
+    """
+    last = len(seats) - 1
+    for at in range(last if len(seats) < rule.smallest else 0, len(seats)):
+        weight = weights[at] + (more[at] if at < last else 0)
+        if weight * 100 < people.best_pair[seats[at]] * rule.worth_percent * last:
+            return False
+    return True

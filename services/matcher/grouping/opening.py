@@ -26,7 +26,7 @@ from services.matcher.grouping.people import (
 from services.matcher.nearby import Grid, Index, index_of, read_outwards
 from services.matcher.snapshot import Ints
 
-OPENERS_LOOKED_AT_MAX = 256
+OPENERS_LOOKED_AT_MAX = 64
 """So many of the nearest openers who like what a group is around are asked."""
 
 
@@ -35,8 +35,9 @@ def open_all(circles: Circles, people: People, rule: GroupRule, grid: Grid) -> N
     made = circles.made
     opened = np.logical_or.reduce(people.openers[made.seats] & (made.seats >= 0), axis=1)
     closed = np.flatnonzero(~opened).astype(np.int32)
-    if len(closed) and people.openers.any():
-        _open(closed, circles, people, rule, grid, index_of(grid, people.words, len(people.holders), people.openers))
+    asked = people.openers & bool(len(closed))
+    # Even where there is nothing to do: so one small round compiles whatever a large one will need.
+    _open(closed, circles, people, rule, grid, index_of(grid, people.words, len(people.holders), asked))
 
 
 @compiled

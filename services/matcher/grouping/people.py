@@ -46,8 +46,8 @@ class GroupRule(NamedTuple):
     anchors_max: int
     openers_are_scarce: bool
     """Then no group takes a second opener if it can help it."""
-    openers_are_ample: bool
-    """Then there are openers for all groups that could be made at all, and none is made without."""
+    openers_needed: bool
+    """Whether no group is made without an opener: where there are enough for all that could be made at all."""
     share: NDArray[np.int64]
     """(2, 7) what a member gains of each companion's weight in a group of a size, in units of value: for those who
     want the wanted size, and for those who have waited so long that they take any."""
@@ -181,7 +181,8 @@ def pair_weight(people: People, a: int, b: int) -> int:
     overlap = 0.0
     while one < one_end and other < other_end:
         if space.item[one] == space.item[other]:
-            overlap += space.weight[one] * space.weight[other]
+            idf = space.idf[space.item[one]]
+            overlap += idf * space.scale[a] * (idf * space.scale[b])
             one += 1
             other += 1
         elif space.item[one] < space.item[other]:
@@ -194,9 +195,11 @@ def pair_weight(people: People, a: int, b: int) -> int:
 @compiled
 def read_weight(people: People, me: int, you: int, reading: NDArray[np.float64]) -> int:
     """The same, with my weights spread in `reading`: quicker for one who is compared with many."""
-    space, overlap = people.space, 0.0
+    space, overlap, scale = people.space, 0.0, people.space.scale[you]
     for place in range(space.start[you], space.start[you + 1]):
-        overlap += space.weight[place] * reading[space.item[place]]
+        item = space.item[place]
+        # idf * scale is the weight: memory that need not be read.
+        overlap += space.idf[item] * scale * reading[item]
     return _weight(people, me, you, overlap)
 
 
@@ -278,14 +281,13 @@ def openers_in(people: People, seats: Ints) -> int:
 def worth_of_group(people: People, rule: GroupRule, seats: Ints, weights: NDArray[np.int64]) -> int:
     """What a group is worth, in units of value, if `weights` is what each one's pairs with the others weigh together.
 
-    To each it is worth the mean of their pairs, less in a group of another size than is wanted, until
-    waiting has eased that. -1 if to somebody who looks for both it is worth too little beside their best pair.
+    To each it is worth the mean of their pairs, and counts for less in a group of another size than is wanted,
+    until waiting has eased that. -1 if for somebody who looks for both the mean is too little beside their best pair.
     """
     size, total = len(seats), 0
     for at in range(size):
         one = seats[at]
-        gain = weights[at] * rule.share[1 if people.members[one].takes_any_size else 0, size]
-        if gain * 100 < people.best_pair[one] * rule.worth_percent * VALUE_UNIT:
+        if weights[at] * 100 < people.best_pair[one] * rule.worth_percent * (size - 1):
             return -1
-        total += gain
+        total += weights[at] * rule.share[1 if people.members[one].takes_any_size else 0, size]
     return total
