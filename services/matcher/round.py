@@ -33,7 +33,7 @@ from shared.slots import SLOTS
 
 __all__ = ["ENGINE", "LeftOver", "Match", "Round", "RoundCounts", "RoundInvariantError", "check", "propose", "warm_up"]
 
-ENGINE = "city/2"
+ENGINE = "city/3"
 """Name and version of the engine, as it stands in every suggestion's round reference."""
 
 
