@@ -66,7 +66,7 @@ class Desk:
                 self.community_of[about] = record.community
             case Preference(kind=PreferenceKind.ERASE):
                 self.erased.add(record.member)
-            case PartnerRequest() if record.kind.value == "erased":
+            case PartnerRequest() if str(record.kind) == "erased":
                 self.erased.add(record.member)
             case ReviewOrder():
                 self.reviews.order(record)
