@@ -119,6 +119,10 @@ CLAIMS = TopicSpec(
     "claims", "none", "which events are taken in hand, done, given up: hashes only", "delete",
     "intake", ("intake",), 3 * _DAY_MS,
 )  # fmt: skip
+REVIEW_ORDERS = TopicSpec(
+    "review-orders", "member", "an operator's decision about a member whom several have reported: clear, remove",
+    "compact", "operators", ("matcher", "notifier"),
+)  # fmt: skip
 
 TOPICS = MappingProxyType(
     {
@@ -126,7 +130,7 @@ TOPICS = MappingProxyType(
         for topic in (
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
             CHOICES, PREFERENCES, OUTBOX, DELIVERIES, BOUNCES, SUPPRESSIONS, UNREACHABLE, MAIL_ORDERS, DEAD_LETTERS,
-            PARTNER_PREFERENCES, PARTNERS, CLAIMS,
+            PARTNER_PREFERENCES, PARTNERS, CLAIMS, REVIEW_ORDERS,
         )
     }
 )  # fmt: skip

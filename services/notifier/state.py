@@ -46,9 +46,11 @@ from shared.contracts import (
     Introduction,
     IntroductionState,
     MailOrder,
+    PartnerPreference,
     PartnerRequest,
     Preference,
     Record,
+    ReviewOrder,
     Suggestion,
     Suppression,
     Unreachable,
@@ -99,11 +101,11 @@ class PartitionState:
         match record:
             case None:
                 self._remove(topic, key)
-            case Contact() | Preference() | PartnerRequest():
-                self.members.apply(record)
+            case Contact() | Preference() | PartnerPreference() | PartnerRequest() | ReviewOrder():
                 if isinstance(record, Contact):
                     self.suppressions.contact(record)
-                self._touch_member(record.member)
+                for member in self.members.apply(record):
+                    self._touch_member(member)
             case Suggestion():
                 self._apply_suggestion(record)
             case Introduction():
@@ -233,6 +235,8 @@ class PartitionState:
     ) -> Transition | None:
         asked = suggestion.engages
         if any(self.members.is_away(member, now_ms) for member in asked) or self.members.any_apart(suggestion.members):
+            return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
+        if self.members.any_held(suggestion.members):
             return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
         if any(self.suppressions.is_unreachable(member) for member in asked):
             return never_proposed(suggestion, ClosingReason.UNREACHABLE, now_ms)
@@ -369,10 +373,17 @@ class PartitionState:
 
     def _remove(self, topic: str, key: str) -> None:
         match topic:
-            case topics.CONTACTS.name | topics.PREFERENCES.name | topics.PARTNER_REQUESTS.name:
+            case (
+                topics.CONTACTS.name
+                | topics.PREFERENCES.name
+                | topics.PARTNER_PREFERENCES.name
+                | topics.PARTNER_REQUESTS.name
+                | topics.REVIEW_ORDERS.name
+            ):
                 if topic == topics.CONTACTS.name:
                     self.suppressions.forget_member(key)
-                self._touch_member(self.members.remove(topic, key))
+                for member in self.members.remove(topic, key):
+                    self._touch_member(member)
             case topics.SUPPRESSIONS.name | topics.UNREACHABLE.name | topics.MAIL_ORDERS.name:
                 for member in self.suppressions.remove(topic, key):
                     self._touch_member(member)

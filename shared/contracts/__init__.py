@@ -19,6 +19,7 @@ bounces        `Bounce`                             `shared.contracts.mail`
 suppressions   `Suppression`                        `shared.contracts.mail`
 unreachable    `Unreachable`                        `shared.contracts.mail`
 mail-orders    `MailOrder`                          `shared.contracts.mail`
+review-orders  `ReviewOrder`                        `shared.contracts.review`
 ============== ==================================== =======================
 
 Times on topics are integers, milliseconds since the epoch in UTC, and say so in
@@ -41,6 +42,7 @@ from shared.contracts.mail import (
 from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind, Profile
 from shared.contracts.partner import Partner, PartnerKey, PartnerPreference, PartnerPreferenceKind
 from shared.contracts.record import Record
+from shared.contracts.review import ReviewOrder, ReviewOrderKind
 from shared.contracts.signup import (
     Blocking,
     CloudEvent,
@@ -99,6 +101,8 @@ __all__ = [
     "PreferenceKind",
     "Profile",
     "Record",
+    "ReviewOrder",
+    "ReviewOrderKind",
     "RoundReference",
     "ScoreParts",
     "SignUp",

@@ -20,6 +20,7 @@ from shared.contracts import (
     Preference,
     Profile,
     Record,
+    ReviewOrder,
     Suggestion,
     Suppression,
     Unreachable,
@@ -41,6 +42,7 @@ MODELS = MappingProxyType[str, type[Record]](
         topics.SUPPRESSIONS.name: Suppression,
         topics.UNREACHABLE.name: Unreachable,
         topics.MAIL_ORDERS.name: MailOrder,
+        topics.REVIEW_ORDERS.name: ReviewOrder,
     }
 )
 """What lies on each of our own topics. (`signups` is the partners': `services.intake` reads it.)"""
