@@ -109,7 +109,7 @@ class EventsEndpoint:
             return self._refused(Problem("no-key", 401, "Send your API key.", "Authorization: Bearer KEY"))
         allowance = self._limits.take(partner.source, partner.events_per_second, monotonic())
         if allowance.refused:
-            # Who sends far too much is refused far too often: before the body is read, and with an answer that is ready.
+            # Refused often by whom it hits: so before the body is read, and with an answer that is ready.
             self._rejected.inc()
             self._too_many_requests.inc()
             retry_after = (b"retry-after", b"%d" % allowance.wait_seconds)

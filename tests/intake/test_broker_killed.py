@@ -33,10 +33,8 @@ class Partner:
         self.tell: Counter[str] = Counter()
 
     async def send(self, names: list[str], draws: random.Random) -> None:
-        if len(names) > 1:
-            content, headers = [event(name) for name in names], BATCH
-        else:
-            content, headers = event(names[0]), STRUCTURED
+        events = [event(name) for name in names]
+        content, headers = (events, BATCH) if len(events) > 1 else (events[0], STRUCTURED)
         while True:
             try:
                 answer = await self._client.post(
