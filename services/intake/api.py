@@ -81,6 +81,8 @@ class EventsEndpoint:
         self._deadlines = Deadlines()
         self._limits = RateLimits(settings.events_per_second_max, settings.burst_seconds)
         self._accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
+        self._rejected = metrics.events.labels("unknown", "http", "rejected")
+        self._too_many_requests = metrics.rejections.labels(_TOO_MANY.kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -107,7 +109,11 @@ class EventsEndpoint:
             return self._refused(Problem("no-key", 401, "Send your API key.", "Authorization: Bearer KEY"))
         allowance = self._limits.take(partner.source, partner.events_per_second, monotonic())
         if allowance.refused:
-            answer = self._refused(_TOO_MANY, (b"retry-after", b"%d" % allowance.wait_seconds))
+            # Refused often by whom it hits: so before the body is read, and with an answer that is ready.
+            self._rejected.inc()
+            self._too_many_requests.inc()
+            retry_after = (b"retry-after", b"%d" % allowance.wait_seconds)
+            answer = _TOO_MANY_ANSWER._replace(headers=(retry_after,))
         else:
             answer = await self._answer_partner(headers, partner, receive, dry_run=scope["query_string"] in _TRUE)
         rate = (
@@ -265,7 +271,7 @@ class EventsEndpoint:
         return _problem_answer(problem, *headers)
 
     def _count(self, problem: Problem) -> None:
-        self._metrics.events.labels("unknown", "http", "rejected").inc()
+        self._rejected.inc()
         self._metrics.rejections.labels(problem.kind).inc()
 
 
@@ -342,3 +348,6 @@ def _problem_answer(problem: Problem, *headers: tuple[bytes, bytes]) -> Answer:
     if problem.status == 401:
         headers += ((b"www-authenticate", b"Bearer"),)
     return Answer(problem.status, orjson.dumps(problem.to_json()), PROBLEM_MEDIA_TYPE.encode(), headers)
+
+
+_TOO_MANY_ANSWER = _problem_answer(_TOO_MANY)
