@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from aiokafka.errors import KafkaError
@@ -41,7 +42,7 @@ log = logger(__name__)
 
 _EVENTS_PATH = "/v1/events"
 _KEY_LETTERS_MAX = 200
-_TRUE = (b"dry_run=true", b"dry_run=1")
+_DRY_RUN = {"false": False, "0": False, "true": True, "1": True}
 _CLOSE = (b"connection", b"close")
 """Whoever sends too much or too slowly is not listened to any longer."""
 _SOON = (b"retry-after", b"1")
@@ -115,7 +116,7 @@ class EventsEndpoint:
             retry_after = (b"retry-after", b"%d" % allowance.wait_seconds)
             answer = _TOO_MANY_ANSWER._replace(headers=(retry_after,))
         else:
-            answer = await self._answer_partner(headers, partner, receive, dry_run=scope["query_string"] in _TRUE)
+            answer = await self._answer_partner(headers, partner, receive, scope["query_string"])
         rate = (
             (b"ratelimit-limit", b"%d" % allowance.per_second),
             (b"ratelimit-remaining", b"%d" % allowance.left),
@@ -123,8 +124,12 @@ class EventsEndpoint:
         )
         return answer._replace(headers=answer.headers + rate)
 
-    async def _answer_partner(self, headers: Headers, partner: Partner, receive: Receive, *, dry_run: bool) -> Answer:
-        problem = media_problem(headers)
+    async def _answer_partner(self, headers: Headers, partner: Partner, receive: Receive, query: bytes) -> Answer:
+        dry_run = _is_dry_run(query) if query else False
+        if dry_run is None:
+            detail = "dry_run must be true or false; nothing was stored"
+            return self._refused(Problem("bad-dry-run", 422, "The query cannot be used.", detail))
+        problem = media_problem(headers) or _key_problem(headers)
         if problem is not None:
             return self._refused(problem)
         try:
@@ -154,9 +159,6 @@ class EventsEndpoint:
     async def _take_once(self, headers: Headers, body: bytes, partner: str) -> Answer:
         """Under an `Idempotency-Key`: another body is refused. The answer is worked out anew, and is the same."""
         key = headers[b"idempotency-key"].decode("latin-1").strip()
-        if not 0 < len(key) <= _KEY_LETTERS_MAX:
-            detail = f"Idempotency-Key must have 1 to {_KEY_LETTERS_MAX} characters"
-            return self._refused(Problem("bad-idempotency-key", 422, "The key cannot be used.", detail))
         entry = claim_of_key(partner, key, body)
         with self._deadlines.within(self._settings.acknowledge_seconds_max):
             [verdict] = await self._ledger.claim(partner, [entry], Way.HTTP)
@@ -254,7 +256,8 @@ class EventsEndpoint:
         for event in events:
             one = self._desk.explain(unpacked(event), partner=partner, now_ms=self._clock())
             results.append(_refusal(one, event) if isinstance(one, Problem) else {"status": 200, **one})
-        return Answer(200, orjson.dumps({"dry_run": True, "results": results}))
+        status = 207 if any("problem" in result for result in results) else 200
+        return Answer(status, orjson.dumps({"dry_run": True, "results": results}))
 
     def _too_many(self) -> Answer:
         detail = f"at most {self._settings.batch_events_max} events in one batch"
@@ -305,6 +308,20 @@ def events_router(endpoint: EventsEndpoint) -> APIRouter:
         raise AssertionError("the straight way is taken while the application runs")
 
     return router
+
+
+def _is_dry_run(query: bytes) -> bool | None:
+    """`None` for a word that is neither yes nor no: who asked for a dry run must not have it stored."""
+    told = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("dry_run", "false")
+    return _DRY_RUN.get(told.lower())
+
+
+def _key_problem(headers: Headers) -> Problem | None:
+    key = headers.get(b"idempotency-key")
+    if key is None or 0 < len(key.strip()) <= _KEY_LETTERS_MAX:
+        return None
+    detail = f"Idempotency-Key must have 1 to {_KEY_LETTERS_MAX} characters"
+    return Problem("bad-idempotency-key", 422, "The key cannot be used.", detail)
 
 
 async def _read(receive: Receive, declared: bytes, bytes_max: int) -> bytes | Problem:
