@@ -99,7 +99,7 @@ DOCUMENTED: dict[str, Any] = {
         200: {"description": "A dry run: what would be stored, and how it was understood.", "content": _ANSWER},
         202: {"description": "Accepted: acknowledged by all replicas.", "content": _ANSWER},
         207: {
-            "description": "A batch of which some events are not accepted, or would not be: a result for each, in their order.",
+            "description": "A batch of which some events are not accepted, or would not be: a result for each.",
             "content": {"application/json": {"schema": _BATCH_RESULT_SCHEMA}},
         },
         400: _problem_answer("The body is not JSON."),
