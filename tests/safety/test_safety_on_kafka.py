@@ -17,6 +17,7 @@ from services.notifier.settings import NotifierSettings
 from shared import topics
 from shared.clock import system_clock
 from shared.contracts import (
+    ClosingReason,
     Introduction,
     IntroductionState,
     PartnerPreference,
@@ -24,6 +25,7 @@ from shared.contracts import (
     Preference,
     PreferenceKind,
 )
+from shared.ids import member_id
 from shared.kafka.admin import ensure_topics
 from shared.lifeline import Lifeline
 from shared.settings import KafkaSettings
@@ -74,7 +76,7 @@ async def test_who_is_reported_or_paused_is_suggested_to_nobody_until_an_operato
         once = Introduction(
             community=TOWN, introduction=pair.suggestion, suggestion=pair.model_copy(update={"members": (held,)}),
             state=IntroductionState.CLOSED, introduced=(held, reporters[0]), proposed_at_ms=now_ms,
-            answer_by_ms=now_ms, closed_at_ms=now_ms,
+            answer_by_ms=now_ms, closed_at_ms=now_ms, closing_reason=ClosingReason.SETTLED,
         )  # fmt: skip
         await write(settings, topics.INTRODUCTIONS, [once])
         async with _notifier(settings, folder) as metrics:
@@ -92,7 +94,13 @@ async def test_who_is_reported_or_paused_is_suggested_to_nobody_until_an_operato
             said += await metrics()
         ended = pause.model_copy(update={"until_ms": now_ms - 1, "chosen_at_ms": system_clock()})
         await write(settings, topics.PARTNER_PREFERENCES, [ended])
-        await write(settings, topics.PROFILES, people(40, 1, TOWN))
+        # People just like the two of them, so that there is somebody for them.
+        alike = [
+            one.model_copy(update={"member": member_id(TOWN, "alike", f"{one.member}-{number}")})
+            for one in (crowd[0], crowd[2])
+            for number in range(5)
+        ]
+        await write(settings, topics.PROFILES, [*people(20, 1, TOWN), *alike])
         await until(lambda found: {held, paused} <= {m for each in found for m in each.members}, settings, TOWN)
         assert removed not in {member for each in await suggestions(settings, TOWN) for member in each.members}
     out, err = capfd.readouterr()
