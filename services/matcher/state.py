@@ -21,13 +21,16 @@ from shared.contracts import (
     PreferenceKind,
     Profile,
     Record,
+    Service,
     Suggestion,
     Unreachable,
 )
+from shared.erased import ErasedMembers
 
 Members = tuple[str, ...]
 REPORTS_UNTIL_HELD_BACK = 2
 """Whom so many different members have reported is suggested to nobody until an operator has looked."""
+_OF_ERASURES = frozenset({topics.ERASURE_ORDERS.name, topics.ERASURES.name})
 _KEEPS_APART = frozenset({PreferenceKind.BLOCK, PreferenceKind.REPORT})
 
 READS = (
@@ -37,6 +40,8 @@ READS = (
     topics.INTRODUCTIONS,
     topics.PREFERENCES,
     topics.UNREACHABLE,
+    topics.ERASURE_ORDERS,
+    topics.ERASURES,
 )
 
 
@@ -113,7 +118,8 @@ class MatcherState:
         self._left_at_ms: dict[str, int] = {}
         self._away: dict[str, dict[str, Preference]] = defaultdict(dict)
         self._unreachable: set[str] = set()
-        self._erased: set[str] = set()
+        self.erased = ErasedMembers(Service.MATCHER)
+        """Who is to be forgotten, and of whom we have said that they are."""
         self._reporters: defaultdict[str, set[str]] = defaultdict(set)
         """By member: who reported them."""
         self._looks_for: dict[str, Preference] = {}
@@ -130,7 +136,12 @@ class MatcherState:
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
         """Take in one record; `None` is a tombstone. In O(members of the record)."""
-        self._apply[topic](key, record)
+        if self.erased.apply(topic, key, record):
+            self._profile(key.partition("/")[0], None)
+        if (apply := self._apply.get(topic)) is not None:
+            apply(key, record)
+        elif topic not in _OF_ERASURES:
+            raise KeyError(topic)
 
     def apply_ahead(self, suggestion: Suggestion) -> None:
         """Take in what we have just committed, before it comes back from the topic: nobody may be suggested twice.
@@ -193,7 +204,7 @@ class MatcherState:
             self._sent_looking_for.pop(member, None)
             return
         assert isinstance(record, Profile)
-        if member in self._erased:
+        if member in self.erased:
             return  # For good: what a partner sends of them after it is not theirs to send.
         self._community_of[member] = record.community
         state = self.communities[record.community]
@@ -209,6 +220,8 @@ class MatcherState:
         self._settle_freedom(state, member)
 
     def _partner_request(self, member: str, record: Record | None) -> None:
+        if "/" in member:
+            return  # An erasure.
         if record is None:
             self._left_at_ms.pop(member, None)
         else:
@@ -283,9 +296,6 @@ class MatcherState:
         elif record.kind is PreferenceKind.LOOKING_FOR:
             self._looks_for[member] = record
             self._look_again(state, member)
-        elif record.kind is PreferenceKind.ERASE:
-            self._erased.add(member)
-            self._profile(member, None)
 
     def _unlearn(self, preference: Preference) -> None:
         """What was so because of a preference that is replaced, or gone."""
@@ -301,8 +311,6 @@ class MatcherState:
         elif preference.kind is PreferenceKind.LOOKING_FOR:
             self._looks_for.pop(member, None)
             self._look_again(state, member)
-        elif preference.kind is PreferenceKind.ERASE:
-            self._erased.discard(member)
 
     def _reachability(self, member: str, record: Record | None) -> None:
         assert record is None or isinstance(record, Unreachable)
@@ -406,7 +414,7 @@ class MatcherState:
             state.free.discard(member)
 
     def _is_away(self, member: str, now_ms: int) -> bool:
-        if member in self._erased or member in self._unreachable:
+        if member in self.erased or member in self._unreachable:
             return True
         if len(self._reporters.get(member, ())) >= REPORTS_UNTIL_HELD_BACK:
             return True

@@ -62,6 +62,8 @@ READS = (
     topics.SUPPRESSIONS,
     topics.UNREACHABLE,
     topics.MAIL_ORDERS,
+    topics.ERASURE_ORDERS,
+    topics.ERASURES,
 )
 WRITES = (
     topics.INTRODUCTIONS,
@@ -72,6 +74,7 @@ WRITES = (
     topics.BOUNCES,
     topics.SUPPRESSIONS,
     topics.UNREACHABLE,
+    topics.ERASURES,
 )
 _LOOK_FOR_PARTITIONS_SECONDS = 0.1
 

@@ -7,15 +7,17 @@ from collections.abc import Collection, Iterable
 from itertools import combinations
 
 from shared import topics
-from shared.contracts import Contact, PartnerRequest, PartnerRequestKind, Preference, PreferenceKind
+from shared.contracts import Contact, PartnerRequest, PartnerRequestKind, Preference, PreferenceKind, Record, Service
+from shared.erased import ErasedMembers
 
 _KEEPS_APART = frozenset({PreferenceKind.BLOCK, PreferenceKind.REPORT})
 
 
 class Members:
-    """The fold of `contacts`, `preferences` and `partner-requests`."""
+    """The fold of `contacts`, `preferences` and `partner-requests`, and of erasures."""
 
     def __init__(self) -> None:
+        self.erased = ErasedMembers(Service.NOTIFIER)
         self._contacts: dict[str, Contact] = {}
         self._requests: dict[str, PartnerRequest] = {}
         self._preferences: dict[str, Preference] = {}
@@ -24,14 +26,23 @@ class Members:
 
     def apply(self, record: Contact | Preference | PartnerRequest) -> None:
         match record:
+            case Contact() if record.member in self.erased:
+                pass  # For good: what a partner sends of them after it is not theirs to send.
             case Contact():
                 self._contacts[record.key] = record
             case Preference():
                 self._preferences[record.key] = record
                 if record.kind in _KEEPS_APART and record.about is not None:
                     self._apart[record.member].add(record.key)
-            case PartnerRequest():
+            case PartnerRequest() if record.kind is PartnerRequestKind.LEFT:
                 self._requests[record.key] = record
+
+    def hear_of_erasure(self, topic: str, key: str, record: Record | None) -> bool:
+        """Take in what any record says about erasures; whether its member is forgotten by that."""
+        is_forgotten = self.erased.apply(topic, key, record)
+        if is_forgotten:
+            self._contacts.pop(key.partition("/")[0], None)
+        return is_forgotten
 
     def remove(self, topic: str, key: str) -> str:
         """Take in a tombstone of one of the three topics; gives the member."""
@@ -48,7 +59,7 @@ class Members:
 
     def contact(self, member: str) -> Contact | None:
         """How to reach them; None from the moment on at which they asked to be erased."""
-        return None if self.is_erased(member) else self._contacts.get(member)
+        return self._contacts.get(member)
 
     def preferences(self, member: str) -> list[Preference]:
         """All that they told us about themselves, in a fixed order."""
@@ -68,8 +79,8 @@ class Members:
         return f"{member}/{PreferenceKind.UNSUBSCRIBE}" in self._preferences
 
     def is_erased(self, member: str) -> bool:
-        """For good, too: what a partner sends of them after it is not theirs to send."""
-        return f"{member}/{PreferenceKind.ERASE}" in self._preferences
+        """By themselves, by their partner app or by an operator: for good, too."""
+        return member in self.erased
 
     def has_left(self, member: str) -> bool:
         """Whether their partner said that they left, and no later sign-up says otherwise."""
