@@ -23,7 +23,7 @@ class Service(StrEnum):
 
 
 class ErasureOrder(Record):
-    """An operator's word that a member is to be forgotten (`connection erase`). For good: there is no taking it back."""
+    """An operator's word that a member is to be forgotten (`connection erase`). For good."""
 
     member: str
     ordered_at_ms: int
