@@ -65,6 +65,7 @@ class Interleaving:
         self.tombstone_at = self.erased_at + self.draws.randrange(4)
         self.is_asked = False
         self.acknowledged: list[Erasure] = []
+        self.too_late: list[EmailKind] = []
         self.had_to_wait = False
         self.went_after_asking = 0
         self.email_of: dict[str, Email] = {}
@@ -128,7 +129,8 @@ class Interleaving:
         email = self.email_of[str(message["Message-ID"])]
         received = Received(self.world.now_ms, email, message.as_bytes())
         concerns = email.member == self.gone or self.gone in received.names()
-        assert not (concerns and self.acknowledged), f"a {email.kind} went after the acknowledgement"
+        if concerns and self.acknowledged:
+            self.too_late.append(email.kind)  # not raised here: the sender outlives what a mail server raises
         self.went_after_asking += concerns and self.is_asked
         self.taken.add(str(message["Message-ID"]))
 
@@ -185,6 +187,7 @@ def test_no_email_after_the_acknowledgement_whatever_happens_when(run: Callable[
     for seed in range(SEEDS):
         done = run(seed)
         assert done.is_asked
+        assert done.too_late == [], f"seed {seed}: an email went after the acknowledgement"
         assert len(done.acknowledged) == 1, "said, and said once, over crashes too"
         waited += done.had_to_wait
         crossed += done.went_after_asking > 0
