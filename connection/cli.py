@@ -14,6 +14,7 @@ from connection.dead_letters import dead_letters
 from connection.mail import mail
 from connection.partner import partner
 from connection.prompts import prompts
+from connection.review import review
 from connection.topics import topics
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ cli.add_typer(dead_letters, name="dead-letters")
 cli.add_typer(partner, name="partner")
 cli.add_typer(mail, name="mail")
 cli.add_typer(prompts, name="prompts")
+cli.add_typer(review, name="review")
 
 _SERVICES = "The services"
 _HERE = "On this machine"

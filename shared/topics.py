@@ -134,6 +134,10 @@ CLAIMS = TopicSpec(
     "claims", "none", "which events are taken in hand, done, given up: hashes only", "delete",
     "intake", ("intake",), 3 * _DAY_MS,
 )  # fmt: skip
+REVIEW_ORDERS = TopicSpec(
+    "review-orders", "member", "an operator's decision about a member whom several have reported: clear, remove",
+    "compact", "operators", ("matcher", "notifier"),
+)  # fmt: skip
 ERASURE_ORDERS = TopicSpec(
     "erasure-orders", "member", "an operator's order that a member is to be forgotten", "compact",
     "operators (`connection erase`)", ("intake", "matcher", "notifier"),
@@ -149,7 +153,7 @@ TOPICS = MappingProxyType(
         for topic in (
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
             CHOICES, PREFERENCES, OUTBOX, DELIVERIES, BOUNCES, SUPPRESSIONS, UNREACHABLE, MAIL_ORDERS, DEAD_LETTERS,
-            PARTNER_PREFERENCES, PARTNERS, CLAIMS, ERASURE_ORDERS, ERASURES,
+            PARTNER_PREFERENCES, PARTNERS, CLAIMS, REVIEW_ORDERS, ERASURE_ORDERS, ERASURES,
         )
     }
 )  # fmt: skip

@@ -56,12 +56,14 @@ READS = (
     topics.INTRODUCTIONS,
     topics.CHOICES,
     topics.PREFERENCES,
+    topics.PARTNER_PREFERENCES,
     topics.OUTBOX,
     topics.DELIVERIES,
     topics.BOUNCES,
     topics.SUPPRESSIONS,
     topics.UNREACHABLE,
     topics.MAIL_ORDERS,
+    topics.REVIEW_ORDERS,
     topics.ERASURE_ORDERS,
     topics.ERASURES,
 )
@@ -135,7 +137,7 @@ def build_app(
         await publish(producer, [outgoing(topic, choice)], partitions=kafka.partitions)
         metrics.choices.labels(choice.kind).inc()
         if choice.kind is PreferenceKind.REPORT:
-            # For an operator to look at. Who reported them is nobody's business here.
+            # For an operator to look at (`connection review`). Who reported them is nobody's business here.
             log.warning("member_reported", community=choice.community, member=choice.about)
 
     async def record_bounce(bounce: Bounce) -> None:
@@ -220,6 +222,13 @@ def build_app(
             metrics.waiting.labels(why).set(number)
         for scope, number in traffic.breaker.open_circuits().items():
             metrics.policy_stopped.labels(scope).set(number)
+        metrics.held.set(
+            sum(
+                not partition.state.members.is_erased(held.member)
+                for partition in masters
+                for held in partition.state.members.reviews.held()
+            )
+        )
         metrics.suppressed.set(sum(partition.state.suppressions.count for partition in masters))
         # A community is counted by the master of its partition alone, so that the sum over instances is right.
         metrics.stopped.set(

@@ -48,9 +48,11 @@ from shared.contracts import (
     Introduction,
     IntroductionState,
     MailOrder,
+    PartnerPreference,
     PartnerRequest,
     Preference,
     Record,
+    ReviewOrder,
     Suggestion,
     Suppression,
     Unreachable,
@@ -99,19 +101,18 @@ class PartitionState:
     def apply(self, topic: str, key: str, record: Record | None) -> None:
         """Lay down one record of `topic`; None is a tombstone. Unknown topics are an error of the caller's."""
         if self.members.hear_of_erasure(topic, key, record):
-            member = key.partition("/")[0]
-            self.suppressions.forget_member(member)
-            self._touch_member(member)
+            self.suppressions.forget_member(key.partition("/")[0])
+            self._touch_member(key.partition("/")[0])
         match record:
             case Erasure() | ErasureOrder():
                 pass
             case None:
                 self._remove(topic, key)
-            case Contact() | Preference() | PartnerRequest():
-                self.members.apply(record)
+            case Contact() | Preference() | PartnerPreference() | PartnerRequest() | ReviewOrder():
                 if isinstance(record, Contact) and not self.members.is_erased(record.member):
                     self.suppressions.contact(record)
-                self._touch_member(record.member)
+                for member in self.members.apply(record):
+                    self._touch_member(member)
             case Suggestion():
                 self._apply_suggestion(record)
             case Introduction():
@@ -241,6 +242,8 @@ class PartitionState:
     ) -> Transition | None:
         asked = suggestion.engages
         if any(self.members.is_away(member, now_ms) for member in asked) or self.members.any_apart(suggestion.members):
+            return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
+        if self.members.any_held(suggestion.members):
             return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
         if any(self.suppressions.is_unreachable(member) for member in asked):
             return never_proposed(suggestion, ClosingReason.UNREACHABLE, now_ms)
@@ -377,10 +380,17 @@ class PartitionState:
 
     def _remove(self, topic: str, key: str) -> None:
         match topic:
-            case topics.CONTACTS.name | topics.PREFERENCES.name | topics.PARTNER_REQUESTS.name:
+            case (
+                topics.CONTACTS.name
+                | topics.PREFERENCES.name
+                | topics.PARTNER_PREFERENCES.name
+                | topics.PARTNER_REQUESTS.name
+                | topics.REVIEW_ORDERS.name
+            ):
                 if topic == topics.CONTACTS.name:
                     self.suppressions.forget_member(key)
-                self._touch_member(self.members.remove(topic, key))
+                for member in self.members.remove(topic, key):
+                    self._touch_member(member)
             case topics.SUPPRESSIONS.name | topics.UNREACHABLE.name | topics.MAIL_ORDERS.name:
                 for member in self.suppressions.remove(topic, key):
                     self._touch_member(member)
@@ -397,7 +407,7 @@ class PartitionState:
                 self.mailbag.forget(key)
                 self._perhaps_over |= self._over
             case topics.ERASURE_ORDERS.name | topics.ERASURES.name:
-                self._touch_member(key.partition("/")[0])
+                pass  # A word that is taken back is of no use: it was for good.
             case topics.SUGGESTIONS.name | topics.CHOICES.name | topics.BOUNCES.name:
                 pass  # Not compacted: a tombstone there means nothing.
             case _:

@@ -21,6 +21,7 @@ unreachable    `Unreachable`                        `shared.contracts.mail`
 mail-orders    `MailOrder`                          `shared.contracts.mail`
 erasure-orders `ErasureOrder`                       `shared.contracts.erasure`
 erasures       `Erasure`                            `shared.contracts.erasure`
+review-orders  `ReviewOrder`                        `shared.contracts.review`
 ============== ==================================== =======================
 
 Times on topics are integers, milliseconds since the epoch in UTC, and say so in
@@ -44,6 +45,7 @@ from shared.contracts.mail import (
 from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind, Profile
 from shared.contracts.partner import Partner, PartnerKey, PartnerPreference, PartnerPreferenceKind
 from shared.contracts.record import Record
+from shared.contracts.review import ReviewOrder, ReviewOrderKind
 from shared.contracts.signup import (
     Blocking,
     CloudEvent,
@@ -104,6 +106,8 @@ __all__ = [
     "PreferenceKind",
     "Profile",
     "Record",
+    "ReviewOrder",
+    "ReviewOrderKind",
     "RoundReference",
     "ScoreParts",
     "Service",

@@ -22,6 +22,7 @@ from shared.contracts import (
     Preference,
     Profile,
     Record,
+    ReviewOrder,
     Suggestion,
     Suppression,
     Unreachable,
@@ -45,6 +46,7 @@ MODELS = MappingProxyType[str, type[Record]](
         topics.MAIL_ORDERS.name: MailOrder,
         topics.ERASURE_ORDERS.name: ErasureOrder,
         topics.ERASURES.name: Erasure,
+        topics.REVIEW_ORDERS.name: ReviewOrder,
     }
 )
 """What lies on each of our own topics. (`signups` is the partners': `services.intake` reads it.)"""

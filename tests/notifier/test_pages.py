@@ -287,7 +287,12 @@ async def test_one_can_block_whom_one_was_introduced_to_and_nobody_else(site: Si
         assert (told.member, told.kind, told.about) == (MEMBERS[0], kind, MEMBERS[1])
     assert site.state is not None
     site.state.apply("preferences", block(MEMBERS[0], MEMBERS[1]).key, block(MEMBERS[0], MEMBERS[1]))
-    assert handles(await site.client.get(link(LinkPurpose.BLOCK))) == [], "who is blocked need not be blocked again"
+    page = await site.client.get(link(LinkPurpose.BLOCK))
+    assert handles(page) == [handle], "who is blocked can still be reported"
+    assert "blocked already" in page.text
+    report = block(MEMBERS[0], MEMBERS[1]).model_copy(update={"kind": PreferenceKind.REPORT})
+    site.state.apply("preferences", report.key, report)
+    assert handles(await site.client.get(link(LinkPurpose.BLOCK))) == [], "and who is reported need not be again"
 
 
 async def test_one_sees_all_that_is_stored_and_nothing_that_others_said(site: Site) -> None:
@@ -299,6 +304,7 @@ async def test_one_sees_all_that_is_stored_and_nothing_that_others_said(site: Si
     assert "amara@example.org" in page.text
     assert f"with {NAMES[1]}" in page.text
     assert "block" not in page.text.split("<h2>", 1)[1]
+    assert "others have told us" not in page.text
     stored = (await site.client.get(f"{link(LinkPurpose.DATA)}/json")).json()
     assert stored["contact"]["email"] == "amara@example.org"
     assert stored["introductions"][0]["with"] == [NAMES[1]]
