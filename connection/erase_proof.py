@@ -92,7 +92,8 @@ def in_segments(folder: Path, needles: Needles) -> Iterator[Finding]:
             for offset, batch in _batches(content):
                 yield from (Finding("segment", place, offset, what) for what, _ in needles.found_in(batch))
         else:
-            yield from (Finding("segment", place, at, what) for what, at in needles.found_in(content))
+            # Indexes are made as large as they may become, and are nothing but zeros for the most part.
+            yield from (Finding("segment", place, at, what) for what, at in needles.found_in(content.rstrip(b"\0")))
 
 
 def in_logs(folder: Path, needles: Needles) -> Iterator[Finding]:
