@@ -23,6 +23,7 @@ from rich.table import Table
 from shared import topics
 from shared.clock import system_clock
 from shared.contracts import (
+    ErasureOrder,
     Introduction,
     PartnerRequest,
     Preference,
@@ -30,7 +31,9 @@ from shared.contracts import (
     Record,
     ReviewOrder,
     ReviewOrderKind,
+    asks_for_erasure,
 )
+from shared.erased import ASKED_IN
 from shared.kafka.admin import ensure_topics
 from shared.kafka.connection import new_producer
 from shared.kafka.latest import read_latest
@@ -42,7 +45,7 @@ from shared.settings import KafkaSettings
 review = typer.Typer(no_args_is_help=True, help="Members whom several others have reported: look, and decide.")
 
 _TRY_AGAIN = 75
-_READS = (topics.PREFERENCES, topics.REVIEW_ORDERS, topics.INTRODUCTIONS, topics.PARTNER_REQUESTS)
+_READS = (topics.REVIEW_ORDERS, topics.INTRODUCTIONS, *ASKED_IN)
 
 Member = Annotated[str, typer.Argument(help="The member's id (m_...), as `connection review list` shows it.")]
 
@@ -64,9 +67,7 @@ class Desk:
             case Preference(kind=PreferenceKind.REPORT, about=str() as about):
                 self.reviews.add(record)
                 self.community_of[about] = record.community
-            case Preference(kind=PreferenceKind.ERASE):
-                self.erased.add(record.member)
-            case PartnerRequest() if str(record.kind) == "erased":
+            case Preference() | PartnerRequest() | ErasureOrder() if asks_for_erasure(record):
                 self.erased.add(record.member)
             case ReviewOrder():
                 self.reviews.order(record)

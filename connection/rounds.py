@@ -30,6 +30,7 @@ _GOES_AWAY_BY = {
     topics.PREFERENCES.name,
     topics.PARTNER_PREFERENCES.name,
     topics.REVIEW_ORDERS.name,
+    topics.ERASURE_ORDERS.name,
 }
 
 

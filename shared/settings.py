@@ -30,6 +30,10 @@ class KafkaSettings(BaseSettings):
     """Copies of every partition; 3 in production."""
     compaction_lag_ms_max: Annotated[int, Field(ge=10_000)] = 24 * 60 * 60 * 1000
     """Within this time an overwritten or erased value is physically gone from a compacted topic."""
+    erased_within_ms: Annotated[int, Field(ge=20_000)] = 7 * 24 * 60 * 60 * 1000
+    """Within this time after an erasure nothing that the member wrote is left anywhere in Kafka. Sign-ups as they
+    were sent over Kafka, and dead letters, are kept for three quarters of it and at most five days, whoever's they are:
+    an outage of intake must be shorter."""
     session_timeout_ms: Annotated[int, Field(ge=6_000)] = 10_000
     """An instance that is not heard of for so long loses its partitions to the others."""
     heartbeat_interval_ms: Annotated[int, Field(ge=100)] = 1_000

@@ -21,7 +21,7 @@ from services.intake.records import block_records, leave_records, member_records
 from services.intake.times import times
 from services.intake.vocabulary import Vocabulary, interests, life_topics
 from shared.community import Communities, Community
-from shared.contracts import CloudEvent, PlaceInput, SignUp
+from shared.contracts import CloudEvent, EventType, PlaceInput, SignUp
 from shared.ids import member_id
 from shared.outgoing import Outgoing
 from shared.slots import SLOTS, Slot, slots_in
@@ -122,12 +122,15 @@ class Desk:
         if problem is not None or community is None:
             return problem or field_problem("/data/community", f"must be one of: {', '.join(self._communities)}")
         member = member_id(name, event.source, event.subject)
-        if self._is_erased(member):
+        # To be erased twice is to be erased once: whoever asks again is told that it is so.
+        is_erasure = event.type is EventType.ERASED
+        if self._is_erased(member) and not is_erasure:
             return ERASED
         records = self._records(event, member, community, now_ms)
         if isinstance(records, Problem):
             return records
-        time_ms = None if event.time is None else int(event.time.timestamp() * 1000)
+        # An erasure that comes late, after a newer update, is an erasure all the same.
+        time_ms = None if event.time is None or is_erasure else int(event.time.timestamp() * 1000)
         return Accepted(event.type, event.id, event.source, member, records, time_ms)
 
     def _who(self, event: CloudEvent, partner: str | None, community: Community | None) -> Problem | None:

@@ -26,7 +26,17 @@ from services.intake.vocabulary_api import vocabulary_router
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import CloudEvent, Contact, Partner, PartnerPreference, PartnerRequest, Preference, Profile
+from shared.contracts import (
+    CloudEvent,
+    Contact,
+    Erasure,
+    ErasureOrder,
+    Partner,
+    PartnerPreference,
+    PartnerRequest,
+    Preference,
+    Profile,
+)
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -73,10 +83,12 @@ def build_app(
 
     async def send(records: Sequence[Outgoing]) -> None:
         assert producer is not None, "requests are only served while the producer runs"
-        await publish(producer, records, partitions=kafka.partitions)
+        # At the last moment, and nothing is awaited in between: an event that was accepted before its member asked
+        # to be erased, and had to wait, must not be stored behind the tombstones.
+        await publish(producer, erasures.without_erased(records), partitions=kafka.partitions)
 
+    erasures = Erasures(kafka, send, clock)
     ledger = Ledger(memory, send, StoredRecords(kafka).find, clock, lifeline, partitions=kafka.partitions)
-    erasures = Erasures(kafka, send)
     desk = Desk(communities, gazetteers, keyring, erasures.is_erased)
 
     @asynccontextmanager
@@ -108,6 +120,10 @@ def build_app(
             lifeline=lifeline,
         )
         forgetting = lifeline.watch(asyncio.create_task(erasures.run()))
+        await asyncio.wait(
+            {forgetting, knowing := asyncio.create_task(erasures.caught_up.wait())}, return_when=asyncio.FIRST_COMPLETED
+        )
+        knowing.cancel()
         await broker.start()
         running = True
         log.info("intake_started", communities=len(communities), partners=len(keyring))
@@ -149,12 +165,18 @@ def build_app(
     app.include_router(
         asyncapi_router(
             "intake",
-            receives={topics.SIGNUPS: CloudEvent, topics.PARTNERS: Partner, topics.PREFERENCES: Preference},
+            receives={
+                topics.SIGNUPS: CloudEvent,
+                topics.PARTNERS: Partner,
+                topics.PREFERENCES: Preference,
+                topics.ERASURE_ORDERS: ErasureOrder,
+            },
             sends={
                 topics.PROFILES: Profile,
                 topics.CONTACTS: Contact,
                 topics.PARTNER_REQUESTS: PartnerRequest,
                 topics.PARTNER_PREFERENCES: PartnerPreference,
+                topics.ERASURES: Erasure,
             },
         )
     )

@@ -111,7 +111,7 @@ def build_app(
         asyncapi_router(
             "matcher",
             receives={topic: MODELS[topic.name] for topic in READS},
-            sends={topics.SUGGESTIONS: MODELS[topics.SUGGESTIONS.name]},
+            sends={topic: MODELS[topic.name] for topic in (topics.SUGGESTIONS, topics.ERASURES)},
         )
     )
     return app

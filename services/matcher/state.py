@@ -35,7 +35,10 @@ READS = (
     topics.PARTNER_PREFERENCES,
     topics.REVIEW_ORDERS,
     topics.UNREACHABLE,
+    topics.ERASURE_ORDERS,
+    topics.ERASURES,
 )
+_OF_ERASURES = frozenset({topics.ERASURE_ORDERS.name, topics.ERASURES.name})
 _WISHES = (topics.PREFERENCES, topics.PARTNER_PREFERENCES, topics.REVIEW_ORDERS, topics.UNREACHABLE)
 
 
@@ -109,6 +112,7 @@ class MatcherState:
         self._community_of: dict[str, str] = {}
         self._left_at_ms: dict[str, int] = {}
         self.wishes = Wishes()
+        self.erased = self.wishes.erased
         self._sent_looking_for: dict[str, tuple[str, ...]] = {}
         """What members look for according to their partner app, for who has told us otherwise themselves."""
         self._apply: dict[str, Callable[[str, Record | None], None]] = {
@@ -121,7 +125,10 @@ class MatcherState:
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
         """Take in one record; `None` is a tombstone. In O(members of the record)."""
-        self._apply[topic](key, record)
+        if self.erased.apply(topic, key, record):
+            self._profile(key.partition("/")[0], None)
+        if topic not in _OF_ERASURES:
+            self._apply[topic](key, record)
 
     def apply_ahead(self, suggestion: Suggestion) -> None:
         """Take in what we have just committed, before it comes back from the topic: nobody may be suggested twice.
@@ -201,6 +208,8 @@ class MatcherState:
         self._settle_freedom(state, member)
 
     def _partner_request(self, member: str, record: Record | None) -> None:
+        if "/" in member:
+            return  # An erasure.
         if record is None:
             self._left_at_ms.pop(member, None)
         else:
@@ -260,8 +269,6 @@ class MatcherState:
                 state.touched.add(member)
                 state.changes += 1
                 self._look_again(state, member)
-                if self.wishes.is_erased(member):
-                    self._profile(member, None)
 
     # What follows
 

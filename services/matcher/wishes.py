@@ -18,8 +18,10 @@ from shared.contracts import (
     PreferenceKind,
     Record,
     ReviewOrder,
+    Service,
     Unreachable,
 )
+from shared.erased import ErasedMembers
 from shared.safety import KeptApart, Reviews
 
 
@@ -34,7 +36,8 @@ class Wishes:
         self._passed_on: defaultdict[str, dict[str, PartnerPreference]] = defaultdict(dict)
         """The same, of what partner apps passed on: it holds beside what members told us themselves."""
         self._unreachable: set[str] = set()
-        self._erased: set[str] = set()
+        self.erased = ErasedMembers(Service.MATCHER)
+        """Who is to be forgotten, and of whom we have said that they are."""
 
     def apply(self, topic: str, key: str, record: Record | None) -> Collection[str]:
         """Take in one record, `None` is a tombstone; gives the members of whom something else may be true now."""
@@ -52,7 +55,7 @@ class Wishes:
 
     def is_away(self, member: str, now_ms: int) -> bool:
         """Whether nobody may be suggested to them: paused, gone, out of reach, or held for review. In O(wishes)."""
-        if member in self._erased or member in self._unreachable or self.reviews.is_held(member):
+        if member in self.erased or member in self._unreachable or self.reviews.is_held(member):
             return True
         if any(wish.keeps_away_at(now_ms) for wish in self._own.get(member, {}).values()):
             return True
@@ -63,7 +66,7 @@ class Wishes:
 
     def is_erased(self, member: str) -> bool:
         """For good: what a partner sends of them after it is not theirs to send."""
-        return member in self._erased
+        return member in self.erased
 
     def looks_for(self, member: str) -> tuple[str, ...] | None:
         """What a member told us themselves that they look for."""
@@ -79,15 +82,11 @@ class Wishes:
         if known is not None:
             self.apart.discard(known)
             self.reviews.discard(known)
-            if known.kind is PreferenceKind.ERASE:
-                self._erased.discard(member)
             concerned |= {known.about or member}
         if record is not None:
             self._own[member][key] = record
             self.apart.add(record)
             self.reviews.add(record)
-            if record.kind is PreferenceKind.ERASE:
-                self._erased.add(member)
             concerned |= {record.about or member}
         return concerned
 

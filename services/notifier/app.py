@@ -64,6 +64,8 @@ READS = (
     topics.UNREACHABLE,
     topics.MAIL_ORDERS,
     topics.REVIEW_ORDERS,
+    topics.ERASURE_ORDERS,
+    topics.ERASURES,
 )
 WRITES = (
     topics.INTRODUCTIONS,
@@ -74,6 +76,7 @@ WRITES = (
     topics.BOUNCES,
     topics.SUPPRESSIONS,
     topics.UNREACHABLE,
+    topics.ERASURES,
 )
 _LOOK_FOR_PARTITIONS_SECONDS = 0.1
 

@@ -13,18 +13,22 @@ from shared.contracts import (
     PartnerRequestKind,
     Preference,
     PreferenceKind,
+    Record,
     ReviewOrder,
+    Service,
 )
+from shared.erased import ErasedMembers
 from shared.safety import KeptApart, Reviews
 
 Pause = Preference | PartnerPreference
 
 
 class Members:
-    """The fold of `contacts`, `preferences`, `partner-preferences`, `partner-requests` and `review-orders`."""
+    """The fold of who members are, what they wish, what operators decide of them, and who is erased."""
 
     def __init__(self) -> None:
         self.reviews = Reviews()
+        self.erased = ErasedMembers(Service.NOTIFIER)
         self._contacts: dict[str, Contact] = {}
         self._requests: dict[str, PartnerRequest] = {}
         self._own: dict[str, dict[str, Preference]] = {}
@@ -36,9 +40,11 @@ class Members:
     def apply(self, record: Contact | Preference | PartnerPreference | PartnerRequest | ReviewOrder) -> set[str]:
         """Take in one record; gives the members of whom something else may be true now."""
         match record:
+            case Contact() if record.member in self.erased:
+                pass  # For good: what a partner sends of them after it is not theirs to send.
             case Contact():
                 self._contacts[record.key] = record
-            case PartnerRequest():
+            case PartnerRequest() if record.kind is PartnerRequestKind.LEFT:
                 self._requests[record.key] = record
             case ReviewOrder():
                 self.reviews.order(record)
@@ -53,6 +59,13 @@ class Members:
                 self._passed_on.setdefault(record.member, {})[record.key] = record
                 self._apart.add(record)
         return {record.member}
+
+    def hear_of_erasure(self, topic: str, key: str, record: Record | None) -> bool:
+        """Take in what any record says about erasures; whether its member is forgotten by that."""
+        is_forgotten = self.erased.apply(topic, key, record)
+        if is_forgotten:
+            self._contacts.pop(key.partition("/")[0], None)
+        return is_forgotten
 
     def remove(self, topic: str, key: str) -> set[str]:
         """Take in a tombstone of one of the topics; gives the members whom it concerns."""
@@ -73,7 +86,7 @@ class Members:
 
     def contact(self, member: str) -> Contact | None:
         """How to reach them; None from the moment on at which they asked to be erased."""
-        return None if self.is_erased(member) else self._contacts.get(member)
+        return self._contacts.get(member)
 
     def preferences(self, member: str) -> list[Preference]:
         """All that they told us about themselves on our pages, in a fixed order."""
@@ -100,8 +113,8 @@ class Members:
         return f"{member}/{PreferenceKind.UNSUBSCRIBE}" in self._own.get(member, {})
 
     def is_erased(self, member: str) -> bool:
-        """For good, too: what a partner sends of them after it is not theirs to send."""
-        return f"{member}/{PreferenceKind.ERASE}" in self._own.get(member, {})
+        """By themselves, by their partner app or by an operator: for good, too."""
+        return member in self.erased
 
     def has_left(self, member: str) -> bool:
         """Whether their partner said that they left, and no later sign-up says otherwise."""

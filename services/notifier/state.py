@@ -43,6 +43,8 @@ from shared.contracts import (
     DeliveryState,
     Email,
     EmailKind,
+    Erasure,
+    ErasureOrder,
     Introduction,
     IntroductionState,
     MailOrder,
@@ -98,11 +100,16 @@ class PartitionState:
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
         """Lay down one record of `topic`; None is a tombstone. Unknown topics are an error of the caller's."""
+        if self.members.hear_of_erasure(topic, key, record):
+            self.suppressions.forget_member(key.partition("/")[0])
+            self._touch_member(key.partition("/")[0])
         match record:
+            case Erasure() | ErasureOrder():
+                pass
             case None:
                 self._remove(topic, key)
             case Contact() | Preference() | PartnerPreference() | PartnerRequest() | ReviewOrder():
-                if isinstance(record, Contact):
+                if isinstance(record, Contact) and not self.members.is_erased(record.member):
                     self.suppressions.contact(record)
                 for member in self.members.apply(record):
                     self._touch_member(member)
@@ -399,6 +406,8 @@ class PartitionState:
             case topics.DELIVERIES.name | topics.OUTBOX.name:
                 self.mailbag.forget(key)
                 self._perhaps_over |= self._over
+            case topics.ERASURE_ORDERS.name | topics.ERASURES.name:
+                pass  # A word that is taken back is of no use: it was for good.
             case topics.SUGGESTIONS.name | topics.CHOICES.name | topics.BOUNCES.name:
                 pass  # Not compacted: a tombstone there means nothing.
             case _:

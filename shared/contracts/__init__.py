@@ -19,6 +19,8 @@ bounces        `Bounce`                             `shared.contracts.mail`
 suppressions   `Suppression`                        `shared.contracts.mail`
 unreachable    `Unreachable`                        `shared.contracts.mail`
 mail-orders    `MailOrder`                          `shared.contracts.mail`
+erasure-orders `ErasureOrder`                       `shared.contracts.erasure`
+erasures       `Erasure`                            `shared.contracts.erasure`
 review-orders  `ReviewOrder`                        `shared.contracts.review`
 ============== ==================================== =======================
 
@@ -28,6 +30,7 @@ their names. Only `Contact` (and a partner's own `SignUp`) holds personal data.
 
 from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKind
 from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind, Fault
+from shared.contracts.erasure import Erasure, ErasureOrder, Service, asks_for_erasure
 from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState, Meeting
 from shared.contracts.mail import (
     EVERYWHERE,
@@ -79,6 +82,8 @@ __all__ = [
     "DeliveryState",
     "Email",
     "EmailKind",
+    "Erasure",
+    "ErasureOrder",
     "EventType",
     "Fault",
     "Introduction",
@@ -105,10 +110,12 @@ __all__ = [
     "ReviewOrderKind",
     "RoundReference",
     "ScoreParts",
+    "Service",
     "SignUp",
     "Suggestion",
     "SuggestionKind",
     "Suppression",
     "SuppressionReason",
     "Unreachable",
+    "asks_for_erasure",
 ]

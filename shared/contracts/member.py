@@ -62,10 +62,15 @@ class PartnerRequestKind(StrEnum):
     """What a partner may ask for on a member's behalf."""
 
     LEFT = "left"
+    ERASED = "erased"
+    """Forget them. For good, as if the member had asked for it on a page of ours."""
 
 
 class PartnerRequest(Record):
-    """The latest thing a partner asked for. A sign-up accepted after `requested_at_ms` outlives a leave."""
+    """The latest thing a partner asked for. A sign-up accepted after `requested_at_ms` outlives a leave.
+
+    An erasure has a key of its own, so that no leave that crosses it can ever take its place.
+    """
 
     member: str
     kind: PartnerRequestKind
@@ -73,4 +78,4 @@ class PartnerRequest(Record):
 
     @property
     def key(self) -> str:
-        return self.member
+        return self.member if self.kind is PartnerRequestKind.LEFT else f"{self.member}/{self.kind}"

@@ -13,6 +13,8 @@ from shared.contracts import (
     Contact,
     Delivery,
     Email,
+    Erasure,
+    ErasureOrder,
     Introduction,
     MailOrder,
     PartnerPreference,
@@ -42,6 +44,8 @@ MODELS = MappingProxyType[str, type[Record]](
         topics.SUPPRESSIONS.name: Suppression,
         topics.UNREACHABLE.name: Unreachable,
         topics.MAIL_ORDERS.name: MailOrder,
+        topics.ERASURE_ORDERS.name: ErasureOrder,
+        topics.ERASURES.name: Erasure,
         topics.REVIEW_ORDERS.name: ReviewOrder,
     }
 )
