@@ -73,6 +73,8 @@ class ServiceSettings(BaseSettings):
     """The address to listen on; 0.0.0.0 in a container."""
     http_port: Port = 8000
     """The port to listen on."""
+    hsts_seconds: Annotated[int, Field(ge=0, validation_alias="HSTS_SECONDS")] = 0
+    """For so long browsers are to come back by TLS only (Strict-Transport-Security); 0 says nothing about it."""
     communities_dir: Annotated[Path, Field(validation_alias="COMMUNITIES_DIR")] = Path("communities")
     """The folder with a YAML file for each community."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(validation_alias="LOG_LEVEL")] = "INFO"

@@ -37,6 +37,7 @@ from shared.contracts import EventType, Partner
 from shared.contracts.claim import Step, Way
 from shared.logs import logger
 from shared.metrics import IntakeMetrics
+from shared.security_headers import HEADERS, transport_security
 
 log = logger(__name__)
 
@@ -79,6 +80,7 @@ class EventsEndpoint:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._guarding = HEADERS + transport_security(settings.hsts_seconds)
         self._deadlines = Deadlines()
         self._limits = RateLimits(settings.events_per_second_max, settings.burst_seconds)
         self._accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
@@ -97,6 +99,7 @@ class EventsEndpoint:
                 "headers": [
                     (b"content-type", answer.media_type),
                     (b"content-length", b"%d" % len(answer.body)),
+                    *self._guarding,
                     *answer.headers,
                 ],
             }

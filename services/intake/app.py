@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from services.intake.accept import Desk
 from services.intake.api import EventsEndpoint, events_router
@@ -47,6 +48,7 @@ from shared.lifeline import Lifeline
 from shared.logs import logger
 from shared.metrics import IntakeMetrics, PlumbingMetrics, new_registry
 from shared.outgoing import Outgoing
+from shared.security_headers import SecurityHeaders
 from shared.settings import KafkaSettings
 
 log = logger(__name__)
@@ -152,12 +154,14 @@ def build_app(
             for topic, partition, lag in group_lags(signups.consumer):
                 plumbing.lag.labels(topic, partition).set(lag)
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="London Connection: intake",
         summary="Partner apps send sign-ups, updates and leaves as CloudEvents 1.0.",
         version="1",
         lifespan=lifespan,
+        redoc_url=None,
     )
+    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds, scripted=["/docs"])
     speak_of_problems(app)
     app.include_router(events_router(EventsEndpoint(desk, keyring, ledger, settings, metrics, clock)))
     app.include_router(vocabulary_router(gazetteers))

@@ -44,6 +44,7 @@ from shared.lifeline import Lifeline
 from shared.logs import logger
 from shared.metrics import NotifierMetrics, PlumbingMetrics, new_registry
 from shared.outgoing import outgoing
+from shared.security_headers import SecurityHeaders
 from shared.settings import KafkaSettings
 from shared.topics import partition_of
 
@@ -243,7 +244,8 @@ def build_app(
         for topic, number, lag in group_lags(subscription.consumer if subscription else None):
             plumbing.lag.labels(topic, number).set(lag)
 
-    app = FastAPI(title="London Connection: notifier", version="1", lifespan=lifespan)
+    app = FastAPI(title="London Connection: notifier", version="1", lifespan=lifespan, openapi_url=None)
+    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)
 
     @app.middleware("http")
     async def count_pages(request: Request, call_next: RequestResponseEndpoint) -> Response:
