@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.record.memory_records import MemoryRecords
 
 from shared.kafka.connection import client_options
@@ -115,8 +116,8 @@ async def in_topics(settings: KafkaSettings, needles: Needles) -> AsyncIterator[
     reader = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **client_options(settings))
     await reader.start()
     try:
-        for topic in sorted(await reader.topics()):
-            for number in sorted(reader.partitions_for_topic(topic) or ()):
+        for topic, partitions in sorted((await _partitions(settings)).items()):
+            for number in range(partitions):
                 place = TopicPartition(topic, number)
                 reader.assign([place])
                 end = (await reader.end_offsets([place]))[place]
@@ -131,6 +132,17 @@ async def in_topics(settings: KafkaSettings, needles: Needles) -> AsyncIterator[
                             yield Finding("topic", f"{topic}/{number}", record.offset, what)
     finally:
         await reader.stop()
+
+
+async def _partitions(settings: KafkaSettings) -> dict[str, int]:
+    """How many partitions each topic of the broker has, its own ones too."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        described = await admin.describe_topics(await admin.list_topics())
+        return {topic["topic"]: len(topic["partitions"]) for topic in described}
+    finally:
+        await admin.close()
 
 
 def _files(folder: Path) -> list[Path]:
