@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.record.memory_records import MemoryRecords
 
 from shared.kafka.connection import client_options
@@ -25,7 +26,8 @@ _BATCH_HEADER = struct.Struct(">qiibIh")
 _LENGTH_FROM = 12
 """Of a batch, so many bytes come before what its length counts."""
 _COMPRESSION = 0b111
-_READ_TIMEOUT_MS = 200
+_READ_TIMEOUT_MS = 20
+"""Short, since all there is to read is there: whatever is asked next stands in line behind a fetch that waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +114,16 @@ def in_metrics(urls: Sequence[str], needles: Needles) -> Iterator[Finding]:
 
 async def in_topics(settings: KafkaSettings, needles: Needles) -> AsyncIterator[Finding]:
     """In all topics of the broker, as any consumer could read them: keys, values, headers, aborted transactions too."""
-    reader = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **client_options(settings))
+    reader = AIOKafkaConsumer(
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=_READ_TIMEOUT_MS,
+        **client_options(settings),
+    )
     await reader.start()
     try:
-        for topic in sorted(await reader.topics()):
-            for number in sorted(reader.partitions_for_topic(topic) or ()):
+        for topic, partitions in sorted((await _partitions(settings)).items()):
+            for number in range(partitions):
                 place = TopicPartition(topic, number)
                 reader.assign([place])
                 end = (await reader.end_offsets([place]))[place]
@@ -131,6 +138,17 @@ async def in_topics(settings: KafkaSettings, needles: Needles) -> AsyncIterator[
                             yield Finding("topic", f"{topic}/{number}", record.offset, what)
     finally:
         await reader.stop()
+
+
+async def _partitions(settings: KafkaSettings) -> dict[str, int]:
+    """How many partitions each topic of the broker has, its own ones too."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        described = await admin.describe_topics(await admin.list_topics())
+        return {topic["topic"]: len(topic["partitions"]) for topic in described}
+    finally:
+        await admin.close()
 
 
 def _files(folder: Path) -> list[Path]:
