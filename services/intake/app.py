@@ -18,6 +18,7 @@ from services.intake.keyring import keyring_of
 from services.intake.ledger import Ledger
 from services.intake.partners import keep
 from services.intake.problem_answers import speak_of_problems
+from services.intake.sealer import Sealer
 from services.intake.settings import IntakeSettings
 from services.intake.signups import SignUpReader
 from services.intake.stored import StoredRecords
@@ -26,7 +27,16 @@ from services.intake.vocabulary_api import vocabulary_router
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
-from shared.contracts import CloudEvent, Contact, Partner, PartnerPreference, PartnerRequest, Preference, Profile
+from shared.contracts import (
+    CloudEvent,
+    Contact,
+    ContactKey,
+    Partner,
+    PartnerPreference,
+    PartnerRequest,
+    Preference,
+    Profile,
+)
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
 from shared.kafka.batches import BatchSubscription
@@ -73,10 +83,20 @@ def build_app(
 
     async def send(records: Sequence[Outgoing]) -> None:
         assert producer is not None, "requests are only served while the producer runs"
+        if sealer is not None:
+            records = await sealer.seal(records)
         await publish(producer, records, partitions=kafka.partitions)
 
-    ledger = Ledger(memory, send, StoredRecords(kafka).find, clock, lifeline, partitions=kafka.partitions)
+    async def send_keys(records: Sequence[Outgoing]) -> None:
+        assert producer is not None, "requests are only served while the producer runs"
+        await publish(producer, records, partitions=kafka.partitions)
+
     erasures = Erasures(kafka, send)
+    master = settings.master_keys()
+    sealer = Sealer(master, send_keys, erasures.is_erased) if master is not None else None
+    contact_keys = Tail(kafka, topics.CONTACT_KEYS, sealer.on_record, lifeline) if sealer is not None else None
+    stored = StoredRecords(kafka, sealer.opened if sealer is not None else None)
+    ledger = Ledger(memory, send, stored.find, clock, lifeline, partitions=kafka.partitions)
     desk = Desk(communities, gazetteers, keyring, erasures.is_erased)
 
     @asynccontextmanager
@@ -84,6 +104,8 @@ def build_app(
         nonlocal producer, running, signups
         await ensure_topics(kafka)
         await partners.start()
+        if contact_keys is not None:
+            await contact_keys.start()
         producer = new_producer(kafka, client_id="intake")
         await producer.start()
         ledger.producer = producer
@@ -125,6 +147,8 @@ def build_app(
             await producer.stop()
             await claims.stop()
             await partners.stop()
+            if contact_keys is not None:
+                await contact_keys.stop()
 
     def not_ready_because() -> str | None:
         if not running or lifeline.reason is not None:
@@ -153,6 +177,7 @@ def build_app(
             sends={
                 topics.PROFILES: Profile,
                 topics.CONTACTS: Contact,
+                topics.CONTACT_KEYS: ContactKey,
                 topics.PARTNER_REQUESTS: PartnerRequest,
                 topics.PARTNER_PREFERENCES: PartnerPreference,
             },
