@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import Port, ServiceSettings
+from shared.settings import ContactsSettings, Port, ServiceSettings
 
 
-class IntakeSettings(ServiceSettings):
+class IntakeSettings(ContactsSettings, ServiceSettings):
     """Environment variables that begin with INTAKE_."""
 
     model_config = SettingsConfigDict(env_prefix="INTAKE_", extra="ignore", frozen=True)

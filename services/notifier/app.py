@@ -52,6 +52,7 @@ log = logger(__name__)
 
 READS = (
     topics.CONTACTS,
+    topics.CONTACT_KEYS,
     topics.PARTNER_REQUESTS,
     topics.SUGGESTIONS,
     topics.INTRODUCTIONS,
@@ -100,6 +101,7 @@ def build_app(
     secret = settings.link_secret.get_secret_value()
     links = Links(secret, str(settings.public_url).rstrip("/"))
     words = load_words(settings.words_dir)
+    master_keys = settings.master_keys()
     paths = ReturnPaths(settings.bounce_address, secret) if settings.bounce_address else None
     renderer = Renderer(words, communities, links, secret, paths)
     registry = new_registry()
@@ -109,7 +111,9 @@ def build_app(
         topics=READS,
         roles=[INTRODUCTIONS_ROLE, LEDGER_ROLE],
         new_state=lambda: PartitionState(
-            contact_grace_ms=int(settings.contact_grace_seconds * 1000), address_secret=secret
+            contact_grace_ms=int(settings.contact_grace_seconds * 1000),
+            address_secret=secret,
+            master_keys=master_keys,
         ),
         settings=kafka,
         metrics=plumbing,
@@ -230,6 +234,7 @@ def build_app(
                 for held in partition.state.members.reviews.held()
             )
         )
+        metrics.contacts_waiting.set(sum(partition.state.sealed.waiting for partition in masters))
         metrics.suppressed.set(sum(partition.state.suppressions.count for partition in masters))
         # A community is counted by the master of its partition alone, so that the sum over instances is right.
         metrics.stopped.set(
