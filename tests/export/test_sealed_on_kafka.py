@@ -32,6 +32,7 @@ from shared.settings import KafkaSettings
 HEADERS = {"Authorization": "Bearer sesame", "Content-Type": "application/cloudevents+json"}
 PERSONAL = (b"Zebedee", b"zebedee@inbox.example", b"a line of my own")
 PATIENCE_SECONDS = 150
+MASTER_KEY = base64.b64encode(os.urandom(32)).decode()
 
 
 def event(subject: str, number: int = 1, **data: Any) -> dict[str, Any]:
@@ -50,8 +51,7 @@ def kafka_settings(fresh_kafka: EmbeddedKafka) -> KafkaSettings:
 
 @pytest.fixture
 def settings() -> IntakeSettings:
-    key = base64.b64encode(os.urandom(32)).decode()
-    return IntakeSettings(api_keys={"book-app": SecretStr("sesame")}, contacts_keys={"k1": SecretStr(key)})
+    return IntakeSettings(api_keys={"book-app": SecretStr("sesame")}, contacts_keys={"k1": SecretStr(MASTER_KEY)})
 
 
 @pytest.fixture
