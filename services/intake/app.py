@@ -24,6 +24,7 @@ from services.intake.signups import SignUpReader
 from services.intake.stored import StoredRecords
 from services.intake.tail import Tail
 from services.intake.vocabulary_api import vocabulary_router
+from services.intake.webhooks.office import WebhookOffice
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
@@ -32,11 +33,15 @@ from shared.contracts import (
     Contact,
     Erasure,
     ErasureOrder,
+    Introduction,
     Partner,
     PartnerPreference,
     PartnerRequest,
     Preference,
     Profile,
+    Reference,
+    WebhookDelivery,
+    WebhookOrder,
 )
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
@@ -91,7 +96,8 @@ def build_app(
 
     erasures = Erasures(kafka, send, clock)
     ledger = Ledger(memory, send, StoredRecords(kafka).find, clock, lifeline, partitions=kafka.partitions)
-    desk = Desk(communities, gazetteers, keyring, erasures.is_erased)
+    desk = Desk(communities, gazetteers, keyring, erasures.is_erased, keyring.has_webhook)
+    webhooks = WebhookOffice(settings, kafka, keyring, metrics, plumbing, lifeline, clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -115,7 +121,7 @@ def build_app(
             broker,
             [topics.SIGNUPS],
             group_id="intake",
-            handle=SignUpReader(desk, keyring, ledger, metrics, clock).on_batch,
+            handle=SignUpReader(desk, keyring, ledger, metrics, clock, send).on_batch,
             dead_letter_producer=producer,
             settings=kafka,
             metrics=plumbing,
@@ -126,7 +132,9 @@ def build_app(
             {forgetting, knowing := asyncio.create_task(erasures.caught_up.wait())}, return_when=asyncio.FIRST_COMPLETED
         )
         knowing.cancel()
+        webhooks.join(broker, producer)
         await broker.start()
+        webhooks.open()
         running = True
         log.info("intake_started", communities=len(communities), partners=len(keyring))
         try:
@@ -136,6 +144,7 @@ def build_app(
             forgetting.cancel()
             with suppress(asyncio.CancelledError):
                 await forgetting
+            await webhooks.close()
             await broker.stop()
             with suppress(TimeoutError):
                 async with asyncio.timeout(FLUSH_SECONDS_MAX):
@@ -150,6 +159,7 @@ def build_app(
         return None if erasures.caught_up.is_set() else "reading who has asked to be erased"
 
     def refresh() -> None:
+        webhooks.refresh()
         if signups is not None:
             for topic, partition, lag in group_lags(signups.consumer):
                 plumbing.lag.labels(topic, partition).set(lag)
@@ -174,6 +184,8 @@ def build_app(
                 topics.PARTNERS: Partner,
                 topics.PREFERENCES: Preference,
                 topics.ERASURE_ORDERS: ErasureOrder,
+                topics.INTRODUCTIONS: Introduction,
+                topics.WEBHOOK_ORDERS: WebhookOrder,
             },
             sends={
                 topics.PROFILES: Profile,
@@ -181,6 +193,8 @@ def build_app(
                 topics.PARTNER_REQUESTS: PartnerRequest,
                 topics.PARTNER_PREFERENCES: PartnerPreference,
                 topics.ERASURES: Erasure,
+                topics.REFERENCES: Reference,
+                topics.WEBHOOK_DELIVERIES: WebhookDelivery,
             },
         )
     )

@@ -22,10 +22,13 @@ from shared.contracts import (
     Preference,
     Profile,
     Record,
+    Reference,
     ReviewOrder,
     Suggestion,
     Suppression,
     Unreachable,
+    WebhookDelivery,
+    WebhookOrder,
 )
 
 MODELS = MappingProxyType[str, type[Record]](
@@ -47,6 +50,9 @@ MODELS = MappingProxyType[str, type[Record]](
         topics.ERASURE_ORDERS.name: ErasureOrder,
         topics.ERASURES.name: Erasure,
         topics.REVIEW_ORDERS.name: ReviewOrder,
+        topics.REFERENCES.name: Reference,
+        topics.WEBHOOK_DELIVERIES.name: WebhookDelivery,
+        topics.WEBHOOK_ORDERS.name: WebhookOrder,
     }
 )
 """What lies on each of our own topics. (`signups` is the partners': `services.intake` reads it.)"""
