@@ -92,7 +92,6 @@ def leave_records(event: LeaveEvent, member: str, now_ms: int) -> tuple[Outgoing
         outgoing(topics.PARTNER_REQUESTS, request),
         tombstone(topics.PROFILES, community, member),
         tombstone(topics.CONTACTS, community, member),
-        tombstone(topics.REFERENCES, community, member),
     )
 
 

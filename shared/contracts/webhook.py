@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
-
-from pydantic import Field
 
 from shared.contracts.record import Record
 
@@ -80,7 +77,7 @@ class WebhookDelivery(Record):
     subject: str | None = None
     """The partner's reference, only where it is forgotten already: the last word on somebody who was erased. It goes
     with the delivery's end, whatever that is."""
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, str | int | list[str]]
     """What is told: no personal data, and nothing of anybody else."""
     occurred_at_ms: int
     queued_at_ms: int

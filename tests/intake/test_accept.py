@@ -183,7 +183,6 @@ def test_leaving_forgets_the_profile_and_the_contact() -> None:
     assert [(record.topic, record.value) for record in tombstones] == [
         (topics.PROFILES.name, None),
         (topics.CONTACTS.name, None),
-        (topics.REFERENCES.name, None),
     ]
     assert {record.key for record in decision.records} == {member_id("london", "book-app", "user-17")}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shared.contracts import Introduction, SuggestionKind, WebhookDelivery, WebhookEvent
 
@@ -114,7 +114,7 @@ def happenings(course: Course) -> Iterator[Happening]:
 def told(happening: Happening, course: Course, *, source: str, id_key: str, now_ms: int) -> WebhookDelivery:
     """The event that tells it, to be queued."""
     kind = "pair" if course.kind is SuggestionKind.PAIR else "group"
-    data: dict[str, Any] = {
+    data: dict[str, str | int | list[str]] = {
         "community": course.community,
         "introduction": keyed_id(id_key, "i", course.introduction, happening.member),
         "kind": kind,

@@ -34,11 +34,12 @@ def rejection(
     if partner is None or not partner.webhook_url or not partner.signing_secrets:
         return None
     place = f"{message.topic}/{message.partition}@{message.offset}"
-    data: dict[str, Any] = {
-        "event": event_id,
+    data: dict[str, str | int | list[str]] = {
         "problem": f"urn:london-connection:problem:{problem.kind}",
         "pointers": [error.pointer for error in problem.errors[:_POINTERS_MAX] if _POINTER.fullmatch(error.pointer)],
     }
+    if event_id is not None:
+        data["event"] = event_id
     return outgoing(
         topics.WEBHOOK_DELIVERIES,
         WebhookDelivery(

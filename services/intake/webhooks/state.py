@@ -17,6 +17,8 @@ from shared.contracts import (
     ErasureOrder,
     Introduction,
     Partner,
+    PartnerRequest,
+    PartnerRequestKind,
     Preference,
     PreferenceKind,
     Record,
@@ -60,6 +62,8 @@ class WebhooksState:
         self._courses_of: dict[str, set[str]] = {}
         """By member: the introductions that they have a part in."""
         self._departures: dict[str, _Departure] = {}
+        self._left_at_ms: dict[str, int] = {}
+        """By member: when their partner said that they left. A later sign-up outlives it."""
         self._erased = ErasedMembers(Service.INTAKE)
         self._orders: dict[str, WebhookOrder] = {}
         self.deliveries: dict[str, WebhookDelivery] = {}
@@ -203,7 +207,7 @@ class WebhooksState:
                         next_at_ms=now_ms,
                     ),
                 )
-        if is_erased:
+        if is_erased or self._left_at_ms.get(member, -1) >= reference.accepted_at_ms:
             yield tombstone(topics.REFERENCES, reference.community, member)
 
     def _ordered(self, key: str, partner_of: PartnerOf, now_ms: int) -> Iterator[Outgoing]:
@@ -219,6 +223,7 @@ class WebhooksState:
                     event=event,
                     type=WebhookEvent.TEST,
                     source=order.source,
+                    data={},
                     occurred_at_ms=order.ordered_at_ms,
                     queued_at_ms=now_ms,
                     next_at_ms=now_ms,
@@ -302,7 +307,9 @@ class WebhooksState:
     def _apply_choice(self, topic: str, key: str, record: Record | None) -> None:
         self._erased.apply(topic, key, record)
         member, _, kind = key.partition("/")
-        if isinstance(record, ErasureOrder):
+        if isinstance(record, PartnerRequest) and record.kind is PartnerRequestKind.LEFT:
+            self._left_at_ms[member] = record.requested_at_ms
+        elif isinstance(record, ErasureOrder):
             self._departures[member] = _Departure(record.community, "erased", record.ordered_at_ms)
         elif isinstance(record, Preference) and record.kind is PreferenceKind.ERASE:
             self._departures[member] = _Departure(record.community, "erased", record.chosen_at_ms)
@@ -310,7 +317,7 @@ class WebhooksState:
             self._departures.setdefault(member, _Departure(record.community, "unsubscribed", record.chosen_at_ms))
         elif record is None and kind == PreferenceKind.UNSUBSCRIBE and member not in self._erased:
             self._departures.pop(member, None)
-        if member in self._departures or member in self._erased:
+        if member in self._references:
             self._members_to_look_at.add(member)
 
 
