@@ -29,6 +29,8 @@ RETRY_SECONDS = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 JITTER = 0.2
 """Each pause is drawn between itself and so much more: what failed together does not come back together."""
 RETRY_AFTER_SECONDS_MAX = 86_400
+QUEUED_SECONDS_MIN = 3_600
+"""However short the schedule: nothing is given up for having had to wait for its turn for less."""
 
 
 class Answer(NamedTuple):
@@ -78,7 +80,7 @@ def finished(delivery: WebhookDelivery, state: WebhookState, now_ms: int) -> Web
 
 def is_too_late(delivery: WebhookDelivery, schedule: Sequence[float], now_ms: int) -> bool:
     """Whether it has been in the queue for longer than all tries take."""
-    return now_ms - delivery.queued_at_ms > sum(schedule) * (1 + JITTER) * 1000
+    return now_ms - delivery.queued_at_ms > max(sum(schedule) * (1 + JITTER), QUEUED_SECONDS_MIN) * 1000
 
 
 def _seconds(retry_after: str, now_seconds: float) -> int:
