@@ -254,6 +254,23 @@ def erase(
     )  # fmt: skip
 
 
+@cli.command(rich_help_panel=_SAFETY)
+def export(
+    member: Annotated[str | None, typer.Argument(help="Its id, as topics have it (m_...).")] = None,
+    partner: Annotated[str | None, typer.Option(help="Or the app that signed them up, by its source,")] = None,
+    reference: Annotated[str | None, typer.Option(help="with that app's own reference for them,")] = None,
+    community: Annotated[str | None, typer.Option(help="and the community; with MEMBER it only saves time.")] = None,
+) -> None:
+    """Write everything that is stored about a member to standard output, as JSON that they can be sent.
+
+    Needs KAFKA_BOOTSTRAP_SERVERS, and CONTACTS_KEYS where contacts are encrypted. Members
+    get the same by a link that is in each of their emails.
+    """
+    from connection.export import export_command
+
+    raise typer.Exit(export_command(member, partner, reference, community))
+
+
 def main() -> None:
     """The entry point of the program."""
     cli()

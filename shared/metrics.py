@@ -196,6 +196,11 @@ class NotifierMetrics:
     """How introductions go, and what becomes of emails."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.contacts_waiting = Gauge(
+            "notifier_sealed_contacts_waiting",
+            "Encrypted contacts whose key has not been read: more than none for minutes means that keys are missing.",
+            registry=registry,
+        )
         self.introductions = Gauge(
             "notifier_introductions_open", "Open introductions by state.", ["state"], registry=registry
         )

@@ -6,13 +6,17 @@ them; a wrong value stops the service at start with the name of the variable.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.community import Communities, load_communities
+from shared.sealing import MasterKeys
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -83,3 +87,44 @@ class ServiceSettings(BaseSettings):
     def communities(self) -> Communities:
         """The communities of `communities_dir`; raises `CommunityFileError`."""
         return load_communities(self.communities_dir)
+
+
+class ContactsSettings(BaseSettings):
+    """The master keys of encrypted contacts: the same for intake, who writes them, and the notifier, who reads them."""
+
+    contacts_keys: Annotated[dict[str, SecretStr], Field(default_factory=dict, validation_alias="CONTACTS_KEYS")]
+    """A JSON object: the keys that encrypt the values of `contacts`, by names of yours, newest first; each 32 random
+    bytes in base64. Not encrypted without. Never take one away that still wraps a member's key."""
+    contacts_keys_file: Annotated[Path | None, Field(validation_alias="CONTACTS_KEYS_FILE")] = None
+    """A file that holds that JSON object instead."""
+
+    @model_validator(mode="after")
+    def _keys_are_keys(self) -> Self:
+        self.master_keys()
+        return self
+
+    def master_keys(self) -> MasterKeys | None:
+        """The keys, if there are any. Raises `ValueError` that says what is wrong with which, and never tells a key."""
+        keys = self.contacts_keys
+        if self.contacts_keys_file is not None:
+            if keys:
+                raise ValueError("set CONTACTS_KEYS or CONTACTS_KEYS_FILE, not both")
+            try:
+                keys = _KEYS.validate_json(self.contacts_keys_file.read_bytes())
+            except OSError as error:
+                raise ValueError(f"CONTACTS_KEYS_FILE cannot be read ({type(error).__name__})") from None
+            except ValidationError:
+                raise ValueError("CONTACTS_KEYS_FILE must hold a JSON object of keys by name") from None
+            if not keys:
+                raise ValueError("CONTACTS_KEYS_FILE holds no key")
+        return MasterKeys({name: _raw(name, key) for name, key in keys.items()}, os.urandom) if keys else None
+
+
+_KEYS = TypeAdapter(dict[str, SecretStr])
+
+
+def _raw(name: str, key: SecretStr) -> bytes:
+    try:
+        return base64.b64decode(key.get_secret_value().strip(), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"CONTACTS_KEYS: the key {name!r} must be 32 bytes in base64") from None

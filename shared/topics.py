@@ -70,9 +70,13 @@ SIGNUPS = TopicSpec(
     "partners that speak Kafka", ("intake",), 5 * _DAY_MS, as_sent=True,
 )  # fmt: skip
 PROFILES = TopicSpec(
-    "profiles", "member", "what matching needs: no name, no address", "compact", "intake", ("matcher",)
+    "profiles", "member", "what matching needs: no name, no address", "compact", "intake", ("matcher", "notifier")
 )
 CONTACTS = TopicSpec("contacts", "member", "first name, address, locale, own words", "compact", "intake", ("notifier",))
+CONTACT_KEYS = TopicSpec(
+    "contact-keys", "member and data key", "the key of an encrypted contact, wrapped; empty unless `CONTACTS_KEYS`",
+    "compact", "intake", ("intake", "notifier"),
+)  # fmt: skip
 PARTNER_REQUESTS = TopicSpec(
     "partner-requests", "member", "what a partner app asks for: a member leaves, or is to be erased", "compact",
     "intake", ("matcher", "notifier", "intake"),
@@ -165,7 +169,7 @@ TOPICS = MappingProxyType(
         for topic in (
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
             CHOICES, PREFERENCES, OUTBOX, DELIVERIES, BOUNCES, SUPPRESSIONS, UNREACHABLE, MAIL_ORDERS, DEAD_LETTERS,
-            PARTNER_PREFERENCES, PARTNERS, CLAIMS, REVIEW_ORDERS, ERASURE_ORDERS, ERASURES,
+            PARTNER_PREFERENCES, PARTNERS, CLAIMS, REVIEW_ORDERS, ERASURE_ORDERS, ERASURES, CONTACT_KEYS,
             REFERENCES, WEBHOOK_DELIVERIES, WEBHOOK_ORDERS,
         )
     }

@@ -151,6 +151,9 @@ class Desk:
     ) -> tuple[Outgoing, ...] | Problem:
         if isinstance(event, SignUpEvent):
             data = event.data
+            if event.type is EventType.UPDATED and not data.consent.introductions:
+                # Taken back: what else the snapshot says is not ours to keep, nor to find fault with.
+                return leave_records(event, member, now_ms)
             place = self._place(data.place, community)
             if isinstance(place, Problem):
                 return place
@@ -246,7 +249,10 @@ def _words_understood(given: tuple[str, ...], vocabulary: Vocabulary) -> list[di
 
 def _unfit(sign_up: SignUp, kept: tuple[str, ...], community: Community, now_ms: int) -> Problem | None:
     if not sign_up.consent.introductions:
-        return field_problem("/data/consent/introductions", "must be true: without it nothing is stored")
+        return field_problem(
+            "/data/consent/introductions",
+            "must be true: without it nobody is signed up (an update without it takes the consent back)",
+        )
     # Of the birthday only the year is known: a member counts as adult when they surely are.
     born_by = datetime.fromtimestamp(now_ms / 1000, UTC).year - community.adults_from_age - 1
     if sign_up.birth_year > born_by:

@@ -19,6 +19,7 @@ from services.intake.keyring import keyring_of
 from services.intake.ledger import Ledger
 from services.intake.partners import keep
 from services.intake.problem_answers import speak_of_problems
+from services.intake.sealer import Sealer
 from services.intake.settings import IntakeSettings
 from services.intake.signups import SignUpReader
 from services.intake.stored import StoredRecords
@@ -31,6 +32,7 @@ from shared.clock import Clock, system_clock
 from shared.contracts import (
     CloudEvent,
     Contact,
+    ContactKey,
     Erasure,
     ErasureOrder,
     Introduction,
@@ -90,12 +92,22 @@ def build_app(
 
     async def send(records: Sequence[Outgoing]) -> None:
         assert producer is not None, "requests are only served while the producer runs"
+        if sealer is not None:
+            records = await sealer.seal(records)
         # At the last moment, and nothing is awaited in between: an event that was accepted before its member asked
         # to be erased, and had to wait, must not be stored behind the tombstones.
         await publish(producer, erasures.without_erased(records), partitions=kafka.partitions)
 
+    async def send_keys(records: Sequence[Outgoing]) -> None:
+        assert producer is not None, "requests are only served while the producer runs"
+        await publish(producer, records, partitions=kafka.partitions)
+
     erasures = Erasures(kafka, send, clock)
-    ledger = Ledger(memory, send, StoredRecords(kafka).find, clock, lifeline, partitions=kafka.partitions)
+    master = settings.master_keys()
+    sealer = Sealer(master, send_keys, erasures.is_erased) if master is not None else None
+    contact_keys = Tail(kafka, topics.CONTACT_KEYS, sealer.on_record, lifeline) if sealer is not None else None
+    stored = StoredRecords(kafka, sealer.opened if sealer is not None else None)
+    ledger = Ledger(memory, send, stored.find, clock, lifeline, partitions=kafka.partitions)
     desk = Desk(communities, gazetteers, keyring, erasures.is_erased, keyring.has_webhook)
     webhooks = WebhookOffice(settings, kafka, keyring, metrics, plumbing, lifeline, clock)
 
@@ -104,6 +116,8 @@ def build_app(
         nonlocal producer, running, signups
         await ensure_topics(kafka)
         await partners.start()
+        if contact_keys is not None:
+            await contact_keys.start()
         producer = new_producer(kafka, client_id="intake")
         await producer.start()
         ledger.producer = producer
@@ -152,6 +166,8 @@ def build_app(
             await producer.stop()
             await claims.stop()
             await partners.stop()
+            if contact_keys is not None:
+                await contact_keys.stop()
 
     def not_ready_because() -> str | None:
         if not running or lifeline.reason is not None:
@@ -190,6 +206,7 @@ def build_app(
             sends={
                 topics.PROFILES: Profile,
                 topics.CONTACTS: Contact,
+                topics.CONTACT_KEYS: ContactKey,
                 topics.PARTNER_REQUESTS: PartnerRequest,
                 topics.PARTNER_PREFERENCES: PartnerPreference,
                 topics.ERASURES: Erasure,

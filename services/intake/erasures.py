@@ -117,7 +117,9 @@ class Erasures:
         due: list[Outgoing] = []
         while self._again and self._again[0][0] <= now_ms:
             _, community, member = self._again.popleft()
-            due += [tombstone(topic, community, member) for topic in _FORGET]
+            # There is no such key among `contact-keys`, where tombstones have gone with the contact's: this one only
+            # rolls the segment.
+            due += [tombstone(topic, community, member) for topic in (*_FORGET, topics.CONTACT_KEYS)]
         if due:
             await self._publish(due)
 

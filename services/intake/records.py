@@ -41,6 +41,7 @@ def member_records(
         "locale": data.locale,
         "own_words": data.own_words,
         "consent_wording": data.consent.wording,
+        "consent_given_at_ms": int(data.consent.given_at.timestamp() * 1000),
         "accepted_at_ms": now_ms,
     }
     profile = {
@@ -83,7 +84,7 @@ def reference_record(event: SignUpEvent, member: str, now_ms: int) -> Outgoing:
     return Outgoing(topics.REFERENCES.name, event.data.community, member, orjson.dumps(reference))
 
 
-def leave_records(event: LeaveEvent, member: str, now_ms: int) -> tuple[Outgoing, ...]:
+def leave_records(event: LeaveEvent | SignUpEvent, member: str, now_ms: int) -> tuple[Outgoing, ...]:
     """The request, so that a sign-up that is still under way cannot outlive it, and the tombstones."""
     community = event.data.community
     kind = PartnerRequestKind.ERASED if event.type is EventType.ERASED else PartnerRequestKind.LEFT

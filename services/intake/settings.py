@@ -8,10 +8,10 @@ from pydantic import Field, PositiveFloat, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from services.intake.webhooks.answers import RETRY_SECONDS
-from shared.settings import Port, ServiceSettings
+from shared.settings import ContactsSettings, Port, ServiceSettings
 
 
-class IntakeSettings(ServiceSettings):
+class IntakeSettings(ContactsSettings, ServiceSettings):
     """Environment variables that begin with INTAKE_."""
 
     model_config = SettingsConfigDict(env_prefix="INTAKE_", extra="ignore", frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiokafka import TopicPartition
 
@@ -10,7 +10,7 @@ from services.intake.ledger import unclocked
 from shared.kafka.connection import new_reader
 from shared.outgoing import Outgoing
 from shared.settings import KafkaSettings
-from shared.topics import partition_of
+from shared.topics import CONTACTS, partition_of
 
 _READ_TIMEOUT_MS = 200
 
@@ -18,8 +18,10 @@ _READ_TIMEOUT_MS = 200
 class StoredRecords:
     """Reads our own topics again."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, opened: Callable[[str, bytes | None], bytes | None] | None = None) -> None:
+        """`opened(key, value)` tells what a contact was before it was sealed, where contacts are encrypted."""
         self._kafka = kafka
+        self._opened = opened
 
     async def find(self, records: Sequence[Outgoing], since_ms: int) -> set[int]:
         """Which of these records, by number, are in their topics, written at or after `since_ms`."""
@@ -40,7 +42,10 @@ class StoredRecords:
                 for batch in (await reader.getmany(timeout_ms=_READ_TIMEOUT_MS)).values():
                     for record in batch:
                         key = (record.key or b"").decode(errors="replace")
-                        number = wanted.get((record.topic, key, unclocked(record.value)))
+                        value = record.value
+                        if self._opened is not None and record.topic == CONTACTS.name:
+                            value = self._opened(key, value)
+                        number = wanted.get((record.topic, key, unclocked(value)))
                         if number is not None:
                             found.add(number)
         finally:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaProducer
@@ -16,6 +17,7 @@ from services.notifier.bounce_listener import BounceTaker, listening_for_bounces
 from services.notifier.bounces import Report
 from services.notifier.breaker import Scope
 from services.notifier.clerk import INTRODUCTIONS_ROLE, LEDGER_ROLE, Clerk, KafkaLedger
+from services.notifier.export_reading import read_export
 from services.notifier.gate import may_send
 from services.notifier.links import Links
 from services.notifier.pages import pages_router
@@ -52,6 +54,7 @@ log = logger(__name__)
 
 READS = (
     topics.CONTACTS,
+    topics.CONTACT_KEYS,
     topics.PARTNER_REQUESTS,
     topics.SUGGESTIONS,
     topics.INTRODUCTIONS,
@@ -100,6 +103,7 @@ def build_app(
     secret = settings.link_secret.get_secret_value()
     links = Links(secret, str(settings.public_url).rstrip("/"))
     words = load_words(settings.words_dir)
+    master_keys = settings.master_keys()
     paths = ReturnPaths(settings.bounce_address, secret) if settings.bounce_address else None
     renderer = Renderer(words, communities, links, secret, paths)
     registry = new_registry()
@@ -109,7 +113,9 @@ def build_app(
         topics=READS,
         roles=[INTRODUCTIONS_ROLE, LEDGER_ROLE],
         new_state=lambda: PartitionState(
-            contact_grace_ms=int(settings.contact_grace_seconds * 1000), address_secret=secret
+            contact_grace_ms=int(settings.contact_grace_seconds * 1000),
+            address_secret=secret,
+            master_keys=master_keys,
         ),
         settings=kafka,
         metrics=plumbing,
@@ -230,6 +236,7 @@ def build_app(
                 for held in partition.state.members.reviews.held()
             )
         )
+        metrics.contacts_waiting.set(sum(partition.state.sealed.waiting for partition in masters))
         metrics.suppressed.set(sum(partition.state.suppressions.count for partition in masters))
         # A community is counted by the master of its partition alone, so that the sum over instances is right.
         metrics.stopped.set(
@@ -260,7 +267,11 @@ def build_app(
         number = partition_of(community, kafka.partitions)
         return next((each.state for each in mastership.masters() if each.number == number), None)
 
-    app.include_router(pages_router(links, record, communities, words, clock, directory))
+    async def export_of(community: str, member: str) -> dict[str, Any]:
+        partitions = [partition_of(community, kafka.partitions)]
+        return await read_export(kafka, member, partitions=partitions, master_keys=master_keys, now_ms=clock())
+
+    app.include_router(pages_router(links, record, communities, words, clock, directory, export_of))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(

@@ -27,6 +27,7 @@ def all_about(member: str, state: PartitionState, now_ms: int) -> dict[str, Any]
             "locale": contact.locale,
             "own_words": contact.own_words,
             "consent_wording": contact.consent_wording,
+            "consent_given_at": _time(contact.consent_given_at_ms or contact.accepted_at_ms),
             "accepted_at": _time(contact.accepted_at_ms),
         },
         "preferences": [

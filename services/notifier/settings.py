@@ -9,12 +9,12 @@ from pydantic import AnyHttpUrl, EmailStr, Field, SecretStr, field_validator, mo
 from pydantic_settings import SettingsConfigDict
 
 from services.notifier.verp import BASE_LETTERS_MAX
-from shared.settings import Port, ServiceSettings
+from shared.settings import ContactsSettings, Port, ServiceSettings
 
 PerSecond = Annotated[float, Field(gt=0)]
 
 
-class NotifierSettings(ServiceSettings):
+class NotifierSettings(ContactsSettings, ServiceSettings):
     """Environment variables that begin with NOTIFIER_, and those of the mail server, that begin with SMTP_."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFIER_", extra="ignore", frozen=True, populate_by_name=True)

@@ -31,6 +31,7 @@ from services.notifier.mailbag import Mailbag, Settled
 from services.notifier.members import Members
 from services.notifier.news import Facts, news_of
 from services.notifier.past import Past, acquainted_in
+from services.notifier.sealed_contacts import SealedContacts
 from services.notifier.suppression import Change, Orders, Suppressions
 from shared import topics
 from shared.community import Community
@@ -39,6 +40,7 @@ from shared.contracts import (
     Choice,
     ClosingReason,
     Contact,
+    ContactKey,
     Delivery,
     DeliveryState,
     Email,
@@ -53,10 +55,12 @@ from shared.contracts import (
     Preference,
     Record,
     ReviewOrder,
+    SealedContact,
     Suggestion,
     Suppression,
     Unreachable,
 )
+from shared.sealing import MasterKeys
 
 CONTACT_GRACE_MS = 60_000
 """How long a suggestion waits for a contact that has not arrived, in milliseconds since it was made."""
@@ -70,8 +74,15 @@ class PartitionState:
     of closed ones little is kept (`services.notifier.past`).
     """
 
-    def __init__(self, *, contact_grace_ms: int = CONTACT_GRACE_MS, address_secret: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        contact_grace_ms: int = CONTACT_GRACE_MS,
+        address_secret: str = "",
+        master_keys: MasterKeys | None = None,
+    ) -> None:
         self.members = Members()
+        self.sealed = SealedContacts(master_keys)
         self.orders = Orders()
         self.suppressions = Suppressions(self.orders, address_secret)
         self.answers = Answers()
@@ -99,9 +110,13 @@ class PartitionState:
         self._agenda = Agenda()
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
-        """Lay down one record of `topic`; None is a tombstone. Unknown topics are an error of the caller's."""
+        """Lay down one record of `topic`; None is a tombstone. Unknown topics are an error of the caller's.
+
+        Raises `SealError` for a contact that is sealed and does not open; nothing is changed then.
+        """
         if self.members.hear_of_erasure(topic, key, record):
             self.suppressions.forget_member(key.partition("/")[0])
+            self.sealed.replaced(key.partition("/")[0])
             self._touch_member(key.partition("/")[0])
         match record:
             case Erasure() | ErasureOrder():
@@ -109,10 +124,16 @@ class PartitionState:
             case None:
                 self._remove(topic, key)
             case Contact() | Preference() | PartnerPreference() | PartnerRequest() | ReviewOrder():
-                if isinstance(record, Contact) and not self.members.is_erased(record.member):
-                    self.suppressions.contact(record)
+                if isinstance(record, Contact):
+                    self.sealed.replaced(record.member)
+                    if not self.members.is_erased(record.member):
+                        self.suppressions.contact(record)
                 for member in self.members.apply(record):
                     self._touch_member(member)
+            case SealedContact():
+                self._apply_opened(self.sealed.on_contact(record))
+            case ContactKey():
+                self._apply_opened(self.sealed.on_key(record))
             case Suggestion():
                 self._apply_suggestion(record)
             case Introduction():
@@ -297,6 +318,10 @@ class PartitionState:
 
     # Laying down
 
+    def _apply_opened(self, contact: Contact | None) -> None:
+        if contact is not None:
+            self.apply(topics.CONTACTS.name, contact.key, contact)
+
     def _apply_suggestion(self, suggestion: Suggestion) -> None:
         item = suggestion.suggestion
         if item in self._introductions or item in self._pending or item in self.past:
@@ -380,6 +405,8 @@ class PartitionState:
 
     def _remove(self, topic: str, key: str) -> None:
         match topic:
+            case topics.CONTACT_KEYS.name:
+                self.sealed.forget_key(key)
             case (
                 topics.CONTACTS.name
                 | topics.PREFERENCES.name
@@ -388,6 +415,7 @@ class PartitionState:
                 | topics.REVIEW_ORDERS.name
             ):
                 if topic == topics.CONTACTS.name:
+                    self.sealed.replaced(key)
                     self.suppressions.forget_member(key)
                 for member in self.members.remove(topic, key):
                     self._touch_member(member)

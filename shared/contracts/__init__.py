@@ -5,7 +5,8 @@ topic          value                                module
 ============== ==================================== =======================
 signups        `CloudEvent` with a `SignUp`         `shared.contracts.signup`
 profiles       `Profile`                            `shared.contracts.member`
-contacts       `Contact`                            `shared.contracts.member`
+contacts       `Contact`, or a `SealedContact`      `shared.contracts.member`, `shared.contracts.sealed`
+contact-keys   `ContactKey`                         `shared.contracts.sealed`
 partner-requests `PartnerRequest`                   `shared.contracts.member`
 partner-preferences `PartnerPreference`             `shared.contracts.partner`
 partners       `Partner`                            `shared.contracts.partner`
@@ -49,6 +50,7 @@ from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind,
 from shared.contracts.partner import Partner, PartnerKey, PartnerPreference, PartnerPreferenceKind
 from shared.contracts.record import Record
 from shared.contracts.review import ReviewOrder, ReviewOrderKind
+from shared.contracts.sealed import ContactKey, SealedContact
 from shared.contracts.signup import (
     Blocking,
     CloudEvent,
@@ -90,6 +92,7 @@ __all__ = [
     "CloudEvent",
     "Consent",
     "Contact",
+    "ContactKey",
     "Delivery",
     "DeliveryState",
     "Email",
@@ -123,6 +126,7 @@ __all__ = [
     "ReviewOrderKind",
     "RoundReference",
     "ScoreParts",
+    "SealedContact",
     "Service",
     "SignUp",
     "Suggestion",

@@ -49,6 +49,9 @@ class Contact(Record):
     locale: str
     own_words: str = ""
     consent_wording: str
+    """The version of the text that they agreed to."""
+    consent_given_at_ms: int | None = None
+    """When they agreed; none in records from before that was kept."""
     accepted_at_ms: int
     time_zone: str | None = None
     """IANA name of where the member lives, for quiet hours; the community's own unless told."""

@@ -39,6 +39,7 @@ from shared.lifeline import Lifeline
 from shared.logs import logger, where_it_broke
 from shared.metrics import PlumbingMetrics
 from shared.outgoing import Outgoing
+from shared.sealing import SealError
 from shared.settings import KafkaSettings
 from shared.topics import TopicSpec
 
@@ -177,7 +178,7 @@ class Mastership(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]  
             try:
                 key, value = decode(record.topic, record.key, record.value)
                 partition.state.apply(record.topic, key, value)
-            except BadMessage as problem:
+            except (BadMessage, SealError) as problem:
                 if record.offset >= partition.reported.get(record.topic, 0):
                     bad.append((record, str(problem)))
             partition.applied[record.topic] = record.offset + 1

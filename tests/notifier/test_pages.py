@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from notifier_samples import COMMUNITIES, LONDON, MEMBERS, NAMES, NOW, PAIR, block, contact
 
 import services.notifier
+from services.notifier.dossier import all_about
 from services.notifier.links import LinkPurpose, Links
 from services.notifier.pages import pages_router
 from services.notifier.state import PartitionState
@@ -45,14 +46,23 @@ class Site:
         self.broken = False
         app = FastAPI()
         app.include_router(
-            pages_router(LINKS, self.record, COMMUNITIES, WORDS, lambda: self.now_ms, lambda community: self.state)
+            pages_router(
+                LINKS, self.record, COMMUNITIES, WORDS, lambda: self.now_ms, lambda community: self.state, self.export
+            )
         )
+        self.exported: list[tuple[str, str]] = []
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
 
     async def record(self, decision: Choice | Preference) -> None:
         if self.broken:
             raise ConnectionError("no broker")
         self.recorded.append(decision)
+
+    async def export(self, community: str, member: str) -> dict[str, str]:
+        if self.broken:
+            raise ConnectionError("no broker")
+        self.exported.append((community, member))
+        return {"of": member}
 
 
 @pytest.fixture
@@ -305,7 +315,7 @@ async def test_one_sees_all_that_is_stored_and_nothing_that_others_said(site: Si
     assert f"with {NAMES[1]}" in page.text
     assert "block" not in page.text.split("<h2>", 1)[1]
     assert "others have told us" not in page.text
-    stored = (await site.client.get(f"{link(LinkPurpose.DATA)}/json")).json()
+    stored = all_about(MEMBERS[0], site.state, NOW)
     assert stored["contact"]["email"] == "amara@example.org"
     assert stored["introductions"][0]["with"] == [NAMES[1]]
     assert stored["introductions"][0]["state"] == "introduced"
@@ -320,13 +330,24 @@ async def test_before_an_introduction_not_even_the_data_tells_a_name(site: Site)
     introduction, _ = at(PAIR, EmailKind.INVITATION)
     state.apply("introductions", introduction.key, introduction)
     site.state = state
-    stored = (await site.client.get(f"{link(LinkPurpose.DATA)}/json")).json()
+    stored = all_about(MEMBERS[0], state, NOW)
     assert [one["with"] for one in stored["introductions"]] == [[]]
     assert NAMES[1] not in str(stored)
     assert handles(await site.client.get(link(LinkPurpose.BLOCK))) == []
 
 
-@pytest.mark.parametrize("path", [link(LinkPurpose.BLOCK), link(LinkPurpose.DATA), f"{link(LinkPurpose.DATA)}/json"])
+async def test_the_export_is_a_file_that_nobody_keeps_for_them(site: Site) -> None:
+    answer = await site.client.get(f"{link(LinkPurpose.DATA)}/json")
+    assert answer.json() == {"of": MEMBERS[0]}
+    assert site.exported == [(LONDON.community, MEMBERS[0])]
+    assert answer.headers["content-disposition"] == 'attachment; filename="what-is-stored.json"'
+    assert answer.headers["cache-control"] == "no-store"
+    site.broken = True
+    answer = await site.client.get(f"{link(LinkPurpose.DATA)}/json")
+    assert (answer.status_code, "in a minute" in answer.text) == (503, True), "half of it would be worse"
+
+
+@pytest.mark.parametrize("path", [link(LinkPurpose.BLOCK), link(LinkPurpose.DATA)])
 async def test_an_instance_that_does_not_look_after_the_community_says_so(site: Site, path: str) -> None:
     site.state = None
     page = await site.client.get(path)
