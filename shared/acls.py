@@ -58,7 +58,11 @@ class Right(NamedTuple):
     pattern: Pattern = Pattern.LITERAL
 
 
-_TRANSACTIONS = {"intake": (), "matcher": ("suggestions",), "notifier": ("introductions", "deliveries")}
+_TRANSACTIONS = {
+    "intake": ("intake-webhooks",),
+    "matcher": ("suggestions",),
+    "notifier": ("introductions", "deliveries"),
+}
 """How the transactional ids of each service begin: a role, and the partition behind it."""
 _READ_BACK = {
     "intake": (topics.PROFILES, topics.CONTACTS, topics.PARTNER_REQUESTS, topics.PARTNER_PREFERENCES)
@@ -85,7 +89,7 @@ def rights() -> tuple[Right, ...]:
             found.add(Right(principal, Operation.DESCRIBE, Resource.TOPIC, topic.name))
             found.add(Right(principal, Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic.name))
     for service in SERVICES:
-        found.add(Right(service, Operation.READ, Resource.GROUP, service))
+        found.add(Right(service, Operation.READ, Resource.GROUP, service, Pattern.PREFIXED))
         for role in _TRANSACTIONS[service]:
             for operation in (Operation.WRITE, Operation.DESCRIBE):
                 found.add(Right(service, operation, Resource.TRANSACTIONAL_ID, f"{role}-", Pattern.PREFIXED))
