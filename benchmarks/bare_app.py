@@ -32,7 +32,7 @@ from shared.settings import KafkaSettings
 from shared.topics import partition_of
 
 Message = MutableMapping[str, Any]
-CONTACT_BYTES, PROFILE_BYTES = 260, 560
+CONTACT_BYTES, PROFILE_BYTES = 295, 560
 """About what `Contact` and `Profile` take for people of the synthetic London; checked by a test."""
 _BATCH = b"application/cloudevents-batch+json"
 
