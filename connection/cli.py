@@ -36,6 +36,7 @@ cli.add_typer(prompts, name="prompts")
 _SERVICES = "The services"
 _HERE = "On this machine"
 _ROUNDS = "Looking back at rounds"
+_MEMBERS = "Members' rights"
 
 
 @cli.command(rich_help_panel=_HERE)
@@ -216,6 +217,23 @@ def explain(
     from connection.explain import explain_command
 
     raise typer.Exit(explain_command(suggestion, as_json=as_json))
+
+
+@cli.command(rich_help_panel=_MEMBERS)
+def export(
+    member: Annotated[str | None, typer.Argument(help="Its id, as topics have it (m_...).")] = None,
+    partner: Annotated[str | None, typer.Option(help="Or the app that signed them up, by its source,")] = None,
+    reference: Annotated[str | None, typer.Option(help="with that app's own reference for them,")] = None,
+    community: Annotated[str | None, typer.Option(help="and the community; with MEMBER it only saves time.")] = None,
+) -> None:
+    """Write everything that is stored about a member to standard output, as JSON that they can be sent.
+
+    Needs KAFKA_BOOTSTRAP_SERVERS, and CONTACTS_KEYS where contacts are encrypted. Members
+    get the same by a link that is in each of their emails.
+    """
+    from connection.export import export_command
+
+    raise typer.Exit(export_command(member, partner, reference, community))
 
 
 def main() -> None:

@@ -70,6 +70,14 @@ class MasterKeys:
             wrapped=base64.b64encode(nonce + wrapped).decode(),
         )
 
+    def can_use(self, key: ContactKey) -> bool:
+        """Whether a data key unwraps."""
+        try:
+            self._unwrap(key)
+        except SealError:
+            return False
+        return True
+
     def seal(self, key: ContactKey, contact: bytes) -> bytes:
         """The value for `contacts` in place of a contact's JSON. Raises `SealError` if the key cannot be used."""
         padded = contact + b" " * (-len(contact) % PAD_BYTES)  # JSON does not mind spaces behind it

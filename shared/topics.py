@@ -55,7 +55,7 @@ SIGNUPS = TopicSpec(
     "partners that speak Kafka", ("intake",), 7 * _DAY_MS,
 )  # fmt: skip
 PROFILES = TopicSpec(
-    "profiles", "member", "what matching needs: no name, no address", "compact", "intake", ("matcher",)
+    "profiles", "member", "what matching needs: no name, no address", "compact", "intake", ("matcher", "notifier")
 )
 CONTACTS = TopicSpec("contacts", "member", "first name, address, locale, own words", "compact", "intake", ("notifier",))
 CONTACT_KEYS = TopicSpec(

@@ -58,12 +58,16 @@ class Sealer:
         """The same records, the contacts among them sealed; with a contact that is forgotten go its keys.
 
         The keys that this needs are acknowledged when it returns. Raises what publishing
-        raises, and `SealError` if a member's key cannot be used.
+        raises. A key that does not unwrap is not used: its member is given a new one.
         """
+        keys: dict[str, ContactKey] = {}
         new: dict[str, ContactKey] = {}
         for record in records:
-            if _is_contact(record) and record.value is not None and not self._key_of(record.key):
-                new.setdefault(record.key, self._master.new_data_key(record.community, record.key))
+            if _is_contact(record) and record.value is not None and record.key not in keys:
+                known = self._key_of(record.key)
+                if known is None:
+                    known = new[record.key] = self._master.new_data_key(record.community, record.key)
+                keys[record.key] = known
         if new:
             await self._publish([outgoing(topics.CONTACT_KEYS, key) for key in new.values()])
             for key in new.values():
@@ -80,9 +84,7 @@ class Sealer:
                     sealed.append(tombstone(topics.CONTACT_KEYS, key.community, key.key))
                     self._forgotten.add(key.key)
             else:
-                # One that was drawn here counts even if another instance has had it forgotten meanwhile.
-                with_key = self._key_of(record.key) or new[record.key]
-                sealed.append(record._replace(value=self._master.seal(with_key, record.value)))
+                sealed.append(record._replace(value=self._master.seal(keys[record.key], record.value)))
         left_over, self._left_over = self._left_over, []
         return sealed + left_over
 
@@ -105,7 +107,7 @@ class Sealer:
     def _key_of(self, member: str) -> ContactKey | None:
         # The same one on every instance, where there happen to be two.
         usable = (key for key in self._keys.of_member(member) if key.key not in self._forgotten)
-        return min(usable, key=lambda key: key.data_key, default=None)
+        return min(filter(self._master.can_use, usable), key=lambda key: key.data_key, default=None)
 
 
 def _is_contact(record: Outgoing) -> bool:

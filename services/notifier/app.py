@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaProducer
@@ -16,6 +17,7 @@ from services.notifier.bounce_listener import BounceTaker, listening_for_bounces
 from services.notifier.bounces import Report
 from services.notifier.breaker import Scope
 from services.notifier.clerk import INTRODUCTIONS_ROLE, LEDGER_ROLE, Clerk, KafkaLedger
+from services.notifier.export_reading import read_export
 from services.notifier.gate import may_send
 from services.notifier.links import Links
 from services.notifier.pages import pages_router
@@ -251,7 +253,11 @@ def build_app(
         number = partition_of(community, kafka.partitions)
         return next((each.state for each in mastership.masters() if each.number == number), None)
 
-    app.include_router(pages_router(links, record, communities, words, clock, directory))
+    async def export_of(community: str, member: str) -> dict[str, Any]:
+        partitions = [partition_of(community, kafka.partitions)]
+        return await read_export(kafka, member, partitions=partitions, master_keys=master_keys, now_ms=clock())
+
+    app.include_router(pages_router(links, record, communities, words, clock, directory, export_of))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(

@@ -22,13 +22,16 @@ whether it was decided is not for whoever holds a link to find out.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import parse_qs
 
+import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Template
@@ -50,6 +53,14 @@ Recorder = Callable[[Choice | Preference], Awaitable[None]]
 """Returns once the choice is durable."""
 Directory = Callable[[str], PartitionState | None]
 """What is known of a community, if this instance looks after it."""
+
+Exporter = Callable[[str, str], Awaitable[dict[str, Any]]]
+"""Of a community and a member: everything that is stored, whoever looks after them. May raise what reading raises."""
+
+EXPORT_SECONDS_MAX = 25.0
+"""After that the page says: in a minute. Most of it is waiting for others' exports."""
+_EXPORTS_AT_ONCE_MAX = 2
+"""Each reads a partition from its beginning."""
 
 _STYLE = (Path(__file__).parent / "words" / "page.css").read_text(encoding="utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -91,9 +102,10 @@ def pages_router(
     words: AllWords,
     clock: Clock,
     directory: Directory = lambda community: None,
+    exporter: Exporter | None = None,
 ) -> APIRouter:
     """The routes, to be included in an application. All templates are compiled here, once."""
-    pages = _Pages(links, record, communities, words, clock, directory)
+    pages = _Pages(links, record, communities, words, clock, directory, exporter)
     router = APIRouter(default_response_class=HTMLResponse, tags=["pages"])
 
     def add(letter: str, purposes: frozenset[LinkPurpose]) -> None:
@@ -114,7 +126,7 @@ def pages_router(
 
     @router.get("/d/{token}/json", summary="All that is stored about a member, as JSON", response_class=JSONResponse)
     async def see_data(token: str) -> Response:
-        return pages.data(token)
+        return await pages.data(token)
 
     return router
 
@@ -144,6 +156,7 @@ class _Pages:
         words: AllWords,
         clock: Clock,
         directory: Directory,
+        exporter: Exporter | None,
     ) -> None:
         self._links = links
         self._record = record
@@ -151,6 +164,8 @@ class _Pages:
         self._words = words
         self._clock = clock
         self._directory = directory
+        self._exporter = exporter
+        self._exporting = asyncio.Semaphore(_EXPORTS_AT_ONCE_MAX)
         self._templates: dict[str, dict[str, Template]] = {
             locale: {name: of_locale.page(name) for name in PAGES} for locale, of_locale in words.items()
         }
@@ -181,16 +196,22 @@ class _Pages:
         until_ms = decision.record.until_ms if isinstance(decision.record, Preference) else None
         return self._page(decision.page, 200, link, until_ms=until_ms, incomplete=decision.record is None)
 
-    def data(self, token: str) -> Response:
-        """All that is stored, to be kept or taken elsewhere."""
+    async def data(self, token: str) -> Response:
+        """All that is stored, to be kept or taken elsewhere. Read from the topics, so that every instance can."""
         link = self._read(token, frozenset({LinkPurpose.DATA}))
         if isinstance(link, HTMLResponse):
             return link
-        state = self._directory(link.community)
-        if state is None:
+        if self._exporter is None:
+            return self._page("elsewhere", 503, link)
+        try:
+            async with asyncio.timeout(EXPORT_SECONDS_MAX), self._exporting:
+                document = await self._exporter(link.community, link.member)
+        except Exception as error:  # Whatever keeps it from being whole: half of it would be worse.
+            log.error("export_failed", **where_it_broke(error))
             return self._page("elsewhere", 503, link)
         headers = {**_HEADERS, "Content-Disposition": 'attachment; filename="what-is-stored.json"'}
-        return JSONResponse(all_about(link.member, state), headers=headers)
+        content = orjson.dumps(document, option=orjson.OPT_INDENT_2)
+        return Response(content, media_type="application/json", headers=headers)
 
     def _read(self, token: str, purposes: frozenset[LinkPurpose]) -> Link | HTMLResponse:
         try:

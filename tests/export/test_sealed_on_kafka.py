@@ -1,4 +1,4 @@
-"""Encrypted contacts on a real Kafka: nothing of them in the segments, and nothing in old copies once the key is gone."""
+"""Encrypted contacts on a real Kafka: nothing of them in the segments, and none in old copies once the key is gone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def kafka_settings(fresh_kafka: EmbeddedKafka) -> KafkaSettings:
     return KafkaSettings(bootstrap_servers=fresh_kafka.bootstrap_servers, compaction_lag_ms_max=10_000)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings() -> IntakeSettings:
     key = base64.b64encode(os.urandom(32)).decode()
     return IntakeSettings(api_keys={"book-app": SecretStr("sesame")}, contacts_keys={"k1": SecretStr(key)})
