@@ -20,6 +20,7 @@ from services.matcher.policy import Policy
 from services.matcher.round import check, propose, warm_up
 from services.matcher.snapshot import Snapshot
 from shared.contracts import RoundReference
+from shared.serving import spare_the_collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,7 @@ def main(count: int) -> None:
         seconds[phase] = perf_counter() - began
 
     warm_up()
+    spare_the_collector()  # as the matcher's process does
     profiles = people(count)
     profiles_gib = _peak_gib()
     waited = {profile.member: (NOW_MS - profile.accepted_at_ms) // DAY_MS for profile in profiles}

@@ -14,6 +14,7 @@ from connection.dead_letters import dead_letters
 from connection.mail import mail
 from connection.partner import partner
 from connection.prompts import prompts
+from connection.review import review
 from connection.topics import topics
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ cli.add_typer(dead_letters, name="dead-letters")
 cli.add_typer(partner, name="partner")
 cli.add_typer(mail, name="mail")
 cli.add_typer(prompts, name="prompts")
+cli.add_typer(review, name="review")
 
 _SERVICES = "The services"
 _HERE = "On this machine"
+_SAFETY = "Privacy"
 _ROUNDS = "Looking back at rounds"
-_MEMBERS = "Members' rights"
 
 
 @cli.command(rich_help_panel=_HERE)
@@ -219,7 +221,40 @@ def explain(
     raise typer.Exit(explain_command(suggestion, as_json=as_json))
 
 
-@cli.command(rich_help_panel=_MEMBERS)
+@cli.command(rich_help_panel=_SAFETY)
+def erase(
+    member: Annotated[str | None, typer.Argument(help="Their id (m_...), or name them as their partner does.")] = None,
+    partner: Annotated[str | None, typer.Option(help="The source of the partner app that signed them up.")] = None,
+    reference: Annotated[str | None, typer.Option(help="The partner's own reference for them.")] = None,
+    community: Annotated[str, typer.Option(help="Which community.")] = "london",
+    prove: Annotated[bool, typer.Option("--prove", help="Erase nobody: look whether anything is left.")] = False,
+    looking_for: Annotated[
+        str | None, typer.Option(metavar="FILE", help="What to look for, a name or an address a line; - reads it here.")
+    ] = None,
+    segments: Annotated[Path | None, typer.Option(file_okay=False, help="The broker's log.dirs, or a copy.")] = None,
+    logs: Annotated[Path | None, typer.Option(file_okay=False, help="The folder with the services' logs.")] = None,
+    metrics: Annotated[list[str] | None, typer.Option(help="A service's metrics page; as often as wanted.")] = None,
+    within: Annotated[float, typer.Option(min=0, help="How many seconds to wait for the services.")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Have a member forgotten, for good, and wait until every service says that it has.
+
+    With --prove: look through all topics, and the files that are named, for what they wrote.
+    Exit status 1 if a service has not forgotten in time, or if anything was found.
+    """
+    from connection.erase import EraseOptions, erase_command
+
+    raise typer.Exit(
+        erase_command(
+            EraseOptions(
+                member, partner, reference, community, prove, looking_for, segments, logs, tuple(metrics or ()),
+                within, as_json,
+            )
+        )
+    )  # fmt: skip
+
+
+@cli.command(rich_help_panel=_SAFETY)
 def export(
     member: Annotated[str | None, typer.Argument(help="Its id, as topics have it (m_...).")] = None,
     partner: Annotated[str | None, typer.Option(help="Or the app that signed them up, by its source,")] = None,

@@ -24,7 +24,14 @@ from shared.topics import partition_of
 
 _CLOCKS_APART_MS_MAX = 5_000
 """Records are stamped by whoever writes them; their clocks may differ by so much."""
-_GOES_AWAY_BY = {topics.PROFILES.name, topics.PARTNER_REQUESTS.name, topics.PREFERENCES.name}
+_GOES_AWAY_BY = {
+    topics.PROFILES.name,
+    topics.PARTNER_REQUESTS.name,
+    topics.PREFERENCES.name,
+    topics.PARTNER_PREFERENCES.name,
+    topics.REVIEW_ORDERS.name,
+    topics.ERASURE_ORDERS.name,
+}
 
 
 @dataclass(slots=True)
@@ -111,7 +118,8 @@ async def _fold(settings: KafkaSettings, recorded: RecordedRound) -> tuple[Match
                 elif record.timestamp > recorded.committed_at_ms + _CLOCKS_APART_MS_MAX:
                     break
                 elif topic.name in _GOES_AWAY_BY and (value is None or topic is not topics.PROFILES):
-                    gone.add(key.partition("/")[0])
+                    # Who it is from, and whom it is about: a report can be the one that holds somebody for review.
+                    gone.update(part for part in key.split("/") if part.startswith("m_"))
     return state, gone
 
 

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -52,7 +53,7 @@ class EmbeddedKafka:
     `data_dir` keeps everything and can be used again by a later instance; without one
     the data lies in a temporary folder that `close()` removes. `port` is a free one
     unless given. Topics are never created by themselves; the broker's own topics have
-    `internal_partitions` partitions. Everything blocks until it is done: from asyncio,
+    `internal_partitions` partitions. `properties` have the last word. Everything blocks until it is done: from asyncio,
     call through `asyncio.to_thread`.
     """
 
@@ -63,6 +64,7 @@ class EmbeddedKafka:
         *,
         internal_partitions: int = 8,
         heap_mb: int = 512,
+        properties: Mapping[str, str | int] | None = None,
         console: Console | None = None,
     ) -> None:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -74,6 +76,7 @@ class EmbeddedKafka:
         self._controller_port = _free_port(besides=self.port)
         self._internal_partitions = internal_partitions
         self._heap_mb = heap_mb
+        self._more_properties = dict(properties or {})
         self._console = console
         self._broker: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -208,6 +211,7 @@ class EmbeddedKafka:
             # After a kill, the broker that was is forgotten after this long.
             "broker.session.timeout.ms": 3_000,
             "broker.heartbeat.interval.ms": 500,
+            **self._more_properties,
         }
 
     def _java(self, jars: list[Path], main_class: str, *arguments: str) -> list[str]:

@@ -230,6 +230,11 @@ class NotifierMetrics:
             "notifier_suppressions", "Addresses suppressed, by reason.", ["reason"], registry=registry
         )
         self.suppressed = Gauge("notifier_suppressed", "Addresses that are suppressed now.", registry=registry)
+        self.held = Gauge(
+            "notifier_members_held",
+            "Members whom several others have reported, and whom an operator is to look at.",
+            registry=registry,
+        )
         self.first_email_seconds = Histogram(
             "notifier_first_email_seconds",
             "From the acceptance of a sign-up to the mail server's 250 for its first email.",

@@ -34,6 +34,10 @@ class KafkaSettings(BaseSettings):
     """Copies of every partition; 3 in production."""
     compaction_lag_ms_max: Annotated[int, Field(ge=10_000)] = 24 * 60 * 60 * 1000
     """Within this time an overwritten or erased value is physically gone from a compacted topic."""
+    erased_within_ms: Annotated[int, Field(ge=20_000)] = 7 * 24 * 60 * 60 * 1000
+    """Within this time after an erasure nothing that the member wrote is left anywhere in Kafka. Sign-ups as they
+    were sent over Kafka, and dead letters, are kept for three quarters of it and at most five days, whoever's they are:
+    an outage of intake must be shorter."""
     session_timeout_ms: Annotated[int, Field(ge=6_000)] = 10_000
     """An instance that is not heard of for so long loses its partitions to the others."""
     heartbeat_interval_ms: Annotated[int, Field(ge=100)] = 1_000
@@ -73,6 +77,8 @@ class ServiceSettings(BaseSettings):
     """The address to listen on; 0.0.0.0 in a container."""
     http_port: Port = 8000
     """The port to listen on."""
+    hsts_seconds: Annotated[int, Field(ge=0, validation_alias="HSTS_SECONDS")] = 0
+    """For so long browsers are to come back by TLS only (Strict-Transport-Security); 0 says nothing about it."""
     communities_dir: Annotated[Path, Field(validation_alias="COMMUNITIES_DIR")] = Path("communities")
     """The folder with a YAML file for each community."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(validation_alias="LOG_LEVEL")] = "INFO"

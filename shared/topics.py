@@ -29,13 +29,28 @@ class TopicSpec:
     readers: tuple[str, ...]
     retention_ms: int | None = None
     """For `delete` only: how long a message is kept."""
+    as_sent: bool = False
+    """Whether what partners sent lies on it as they sent it, name and address and all: gone by time alone."""
 
-    def config(self, *, compaction_lag_ms_max: int) -> dict[str, str]:
+    def config(self, *, compaction_lag_ms_max: int, erased_within_ms: int) -> dict[str, str]:
         """The topic's settings at the broker.
 
         `compaction_lag_ms_max` bounds how long an overwritten or erased value can stay on
         disk: the active segment is never compacted, so it must be rolled in that time too.
+        `erased_within_ms` bounds how long any value of somebody who was erased can: in a
+        topic of raw events no key tells whose they are, so all of them go in that time. Only
+        a whole segment goes, when its newest record is old enough; an eighth is for that,
+        and another eighth for the broker to get round to it.
         """
+        if self.as_sent:
+            kept_ms = min(self.retention_ms or erased_within_ms, erased_within_ms * 3 // 4)
+            return {
+                "cleanup.policy": "delete",
+                "retention.ms": str(kept_ms),
+                "segment.ms": str(erased_within_ms // 8),
+                # A sender's clock must not decide how long their words are kept.
+                "message.timestamp.type": "LogAppendTime",
+            }
         if self.cleanup == "delete":
             return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
         return {
@@ -52,7 +67,7 @@ DELETE_RETENTION_MS = _DAY_MS
 
 SIGNUPS = TopicSpec(
     "signups", "any", "a partner's CloudEvent, as sent", "delete",
-    "partners that speak Kafka", ("intake",), 7 * _DAY_MS,
+    "partners that speak Kafka", ("intake",), 5 * _DAY_MS, as_sent=True,
 )  # fmt: skip
 PROFILES = TopicSpec(
     "profiles", "member", "what matching needs: no name, no address", "compact", "intake", ("matcher", "notifier")
@@ -63,8 +78,8 @@ CONTACT_KEYS = TopicSpec(
     "compact", "intake", ("intake", "notifier"),
 )  # fmt: skip
 PARTNER_REQUESTS = TopicSpec(
-    "partner-requests", "member", "what a partner app asks for: a member leaves", "compact",
-    "intake", ("matcher", "notifier"),
+    "partner-requests", "member", "what a partner app asks for: a member leaves, or is to be erased", "compact",
+    "intake", ("matcher", "notifier", "intake"),
 )  # fmt: skip
 SUGGESTIONS = TopicSpec(
     "suggestions", "suggestion", "a pair or a group, its opener, its reasons", "delete",
@@ -109,7 +124,7 @@ MAIL_ORDERS = TopicSpec(
 )  # fmt: skip
 DEAD_LETTERS = TopicSpec(
     "dead-letters", "the original key", "the original bytes, where they came from, what was wrong", "delete",
-    "all services", ("operators",), 30 * _DAY_MS,
+    "all services", ("operators",), 5 * _DAY_MS, as_sent=True,
 )  # fmt: skip
 PARTNER_PREFERENCES = TopicSpec(
     "partner-preferences", "member and kind", "what a partner app passes on and what lasts: pause, block", "compact",
@@ -123,6 +138,18 @@ CLAIMS = TopicSpec(
     "claims", "none", "which events are taken in hand, done, given up: hashes only", "delete",
     "intake", ("intake",), 3 * _DAY_MS,
 )  # fmt: skip
+REVIEW_ORDERS = TopicSpec(
+    "review-orders", "member", "an operator's decision about a member whom several have reported: clear, remove",
+    "compact", "operators", ("matcher", "notifier"),
+)  # fmt: skip
+ERASURE_ORDERS = TopicSpec(
+    "erasure-orders", "member", "an operator's order that a member is to be forgotten", "compact",
+    "operators (`connection erase`)", ("intake", "matcher", "notifier"),
+)  # fmt: skip
+ERASURES = TopicSpec(
+    "erasures", "member and service", "a service's word that it has forgotten a member", "compact",
+    "each service, keys of its own", ("operators", "intake", "matcher", "notifier"),
+)  # fmt: skip
 
 TOPICS = MappingProxyType(
     {
@@ -130,7 +157,7 @@ TOPICS = MappingProxyType(
         for topic in (
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
             CHOICES, PREFERENCES, OUTBOX, DELIVERIES, BOUNCES, SUPPRESSIONS, UNREACHABLE, MAIL_ORDERS, DEAD_LETTERS,
-            PARTNER_PREFERENCES, PARTNERS, CLAIMS, CONTACT_KEYS,
+            PARTNER_PREFERENCES, PARTNERS, CLAIMS, REVIEW_ORDERS, ERASURE_ORDERS, ERASURES, CONTACT_KEYS,
         )
     }
 )  # fmt: skip

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from services.intake.gazetteer import distance_km
 from services.matcher.round import Round
-from services.matcher.state import REPORTS_UNTIL_HELD_BACK, RoundInput
+from services.matcher.state import RoundInput
 from shared import topics
 from shared.contracts import (
     Email,
@@ -28,6 +28,7 @@ from shared.contracts import (
     Suggestion,
     SuggestionKind,
 )
+from shared.safety import REPORTS_UNTIL_REVIEW
 from simulation.world import World
 
 BREACHES_KEPT_MAX = 100
@@ -145,7 +146,7 @@ class Promises:
             self._check(False, "nothing-lies-about", now_ms, f"{item} was not taken up")
         for member in self._profiles:
             away = member in self._gone or self._paused_until_ms.get(member, 0) > now_ms
-            away |= len(self._reporters.get(member, ())) >= REPORTS_UNTIL_HELD_BACK
+            away |= len(self._reporters.get(member, ())) >= REPORTS_UNTIL_REVIEW
             is_free = self._world.matcher.is_free(community, member, now_ms)
             expected = not away and not self._kept_by.get(member)
             what = f"{member} is {'free' if is_free else 'not free'}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from browser import Chromium, Screenshot, find_chromium
 from hypothesis import settings
+from scanner import Scanner
 
 from demo.kafka import EmbeddedKafka
 
@@ -24,6 +25,31 @@ _MARKER_OF_FIXTURE = {
     "chromium": "browser",
     "screenshot": "browser",
 }
+
+
+SCANNER = Scanner()
+SCANNER.watch(setattr)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What services logged inside a test is looked through once it is over."""
+    if report.when == "teardown":
+        SCANNER.captured("\n".join(text for _, text in report.sections), report.nodeid)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Whatever the tests say: a run that left an address or a name where none may be has failed."""
+    if SCANNER.findings:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if SCANNER.findings:
+        terminalreporter.write_sep("=", "addresses and names", red=True)
+        terminalreporter.write_line(SCANNER.verdict())
+    elif SCANNER.bytes_seen:
+        terminalreporter.write_line(f"no address and no name in {SCANNER.bytes_seen:,} bytes of topics and logs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ from services.intake.records import block_records, leave_records, member_records
 from services.intake.times import times
 from services.intake.vocabulary import Vocabulary, interests, life_topics
 from shared.community import Communities, Community
-from shared.contracts import CloudEvent, PlaceInput, SignUp
+from shared.contracts import CloudEvent, EventType, PlaceInput, SignUp
 from shared.ids import member_id
 from shared.outgoing import Outgoing
 from shared.slots import SLOTS, Slot, slots_in
@@ -122,12 +122,15 @@ class Desk:
         if problem is not None or community is None:
             return problem or field_problem("/data/community", f"must be one of: {', '.join(self._communities)}")
         member = member_id(name, event.source, event.subject)
-        if self._is_erased(member):
+        # To be erased twice is to be erased once: whoever asks again is told that it is so.
+        is_erasure = event.type is EventType.ERASED
+        if self._is_erased(member) and not is_erasure:
             return ERASED
         records = self._records(event, member, community, now_ms)
         if isinstance(records, Problem):
             return records
-        time_ms = None if event.time is None else int(event.time.timestamp() * 1000)
+        # An erasure that comes late, after a newer update, is an erasure all the same.
+        time_ms = None if event.time is None or is_erasure else int(event.time.timestamp() * 1000)
         return Accepted(event.type, event.id, event.source, member, records, time_ms)
 
     def _who(self, event: CloudEvent, partner: str | None, community: Community | None) -> Problem | None:
@@ -146,6 +149,9 @@ class Desk:
     ) -> tuple[Outgoing, ...] | Problem:
         if isinstance(event, SignUpEvent):
             data = event.data
+            if event.type is EventType.UPDATED and not data.consent.introductions:
+                # Taken back: what else the snapshot says is not ours to keep, nor to find fault with.
+                return leave_records(event, member, now_ms)
             place = self._place(data.place, community)
             if isinstance(place, Problem):
                 return place
@@ -235,7 +241,10 @@ def _words_understood(given: tuple[str, ...], vocabulary: Vocabulary) -> list[di
 
 def _unfit(sign_up: SignUp, kept: tuple[str, ...], community: Community, now_ms: int) -> Problem | None:
     if not sign_up.consent.introductions:
-        return field_problem("/data/consent/introductions", "must be true: without it nothing is stored")
+        return field_problem(
+            "/data/consent/introductions",
+            "must be true: without it nobody is signed up (an update without it takes the consent back)",
+        )
     # Of the birthday only the year is known: a member counts as adult when they surely are.
     born_by = datetime.fromtimestamp(now_ms / 1000, UTC).year - community.adults_from_age - 1
     if sign_up.birth_year > born_by:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from aiokafka.errors import KafkaError
@@ -36,12 +37,13 @@ from shared.contracts import EventType, Partner
 from shared.contracts.claim import Step, Way
 from shared.logs import logger
 from shared.metrics import IntakeMetrics
+from shared.security_headers import HEADERS, transport_security
 
 log = logger(__name__)
 
 _EVENTS_PATH = "/v1/events"
 _KEY_LETTERS_MAX = 200
-_TRUE = (b"dry_run=true", b"dry_run=1")
+_DRY_RUN = {"false": False, "0": False, "true": True, "1": True}
 _CLOSE = (b"connection", b"close")
 """Whoever sends too much or too slowly is not listened to any longer."""
 _SOON = (b"retry-after", b"1")
@@ -78,9 +80,12 @@ class EventsEndpoint:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._guarding = HEADERS + transport_security(settings.hsts_seconds)
         self._deadlines = Deadlines()
         self._limits = RateLimits(settings.events_per_second_max, settings.burst_seconds)
         self._accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
+        self._rejected = metrics.events.labels("unknown", "http", "rejected")
+        self._too_many_requests = metrics.rejections.labels(_TOO_MANY.kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -94,6 +99,7 @@ class EventsEndpoint:
                 "headers": [
                     (b"content-type", answer.media_type),
                     (b"content-length", b"%d" % len(answer.body)),
+                    *self._guarding,
                     *answer.headers,
                 ],
             }
@@ -107,9 +113,13 @@ class EventsEndpoint:
             return self._refused(Problem("no-key", 401, "Send your API key.", "Authorization: Bearer KEY"))
         allowance = self._limits.take(partner.source, partner.events_per_second, monotonic())
         if allowance.refused:
-            answer = self._refused(_TOO_MANY, (b"retry-after", b"%d" % allowance.wait_seconds))
+            # Refused often by whom it hits: so before the body is read, and with an answer that is ready.
+            self._rejected.inc()
+            self._too_many_requests.inc()
+            retry_after = (b"retry-after", b"%d" % allowance.wait_seconds)
+            answer = _TOO_MANY_ANSWER._replace(headers=(retry_after,))
         else:
-            answer = await self._answer_partner(headers, partner, receive, dry_run=scope["query_string"] in _TRUE)
+            answer = await self._answer_partner(headers, partner, receive, scope["query_string"])
         rate = (
             (b"ratelimit-limit", b"%d" % allowance.per_second),
             (b"ratelimit-remaining", b"%d" % allowance.left),
@@ -117,8 +127,12 @@ class EventsEndpoint:
         )
         return answer._replace(headers=answer.headers + rate)
 
-    async def _answer_partner(self, headers: Headers, partner: Partner, receive: Receive, *, dry_run: bool) -> Answer:
-        problem = media_problem(headers)
+    async def _answer_partner(self, headers: Headers, partner: Partner, receive: Receive, query: bytes) -> Answer:
+        dry_run = _is_dry_run(query) if query else False
+        if dry_run is None:
+            detail = "dry_run must be true or false; nothing was stored"
+            return self._refused(Problem("bad-dry-run", 422, "The query cannot be used.", detail))
+        problem = media_problem(headers) or _key_problem(headers)
         if problem is not None:
             return self._refused(problem)
         try:
@@ -148,9 +162,6 @@ class EventsEndpoint:
     async def _take_once(self, headers: Headers, body: bytes, partner: str) -> Answer:
         """Under an `Idempotency-Key`: another body is refused. The answer is worked out anew, and is the same."""
         key = headers[b"idempotency-key"].decode("latin-1").strip()
-        if not 0 < len(key) <= _KEY_LETTERS_MAX:
-            detail = f"Idempotency-Key must have 1 to {_KEY_LETTERS_MAX} characters"
-            return self._refused(Problem("bad-idempotency-key", 422, "The key cannot be used.", detail))
         entry = claim_of_key(partner, key, body)
         with self._deadlines.within(self._settings.acknowledge_seconds_max):
             [verdict] = await self._ledger.claim(partner, [entry], Way.HTTP)
@@ -248,7 +259,8 @@ class EventsEndpoint:
         for event in events:
             one = self._desk.explain(unpacked(event), partner=partner, now_ms=self._clock())
             results.append(_refusal(one, event) if isinstance(one, Problem) else {"status": 200, **one})
-        return Answer(200, orjson.dumps({"dry_run": True, "results": results}))
+        status = 207 if any("problem" in result for result in results) else 200
+        return Answer(status, orjson.dumps({"dry_run": True, "results": results}))
 
     def _too_many(self) -> Answer:
         detail = f"at most {self._settings.batch_events_max} events in one batch"
@@ -265,7 +277,7 @@ class EventsEndpoint:
         return _problem_answer(problem, *headers)
 
     def _count(self, problem: Problem) -> None:
-        self._metrics.events.labels("unknown", "http", "rejected").inc()
+        self._rejected.inc()
         self._metrics.rejections.labels(problem.kind).inc()
 
 
@@ -299,6 +311,20 @@ def events_router(endpoint: EventsEndpoint) -> APIRouter:
         raise AssertionError("the straight way is taken while the application runs")
 
     return router
+
+
+def _is_dry_run(query: bytes) -> bool | None:
+    """`None` for a word that is neither yes nor no: who asked for a dry run must not have it stored."""
+    told = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("dry_run", "false")
+    return _DRY_RUN.get(told.lower())
+
+
+def _key_problem(headers: Headers) -> Problem | None:
+    key = headers.get(b"idempotency-key")
+    if key is None or 0 < len(key.strip()) <= _KEY_LETTERS_MAX:
+        return None
+    detail = f"Idempotency-Key must have 1 to {_KEY_LETTERS_MAX} characters"
+    return Problem("bad-idempotency-key", 422, "The key cannot be used.", detail)
 
 
 async def _read(receive: Receive, declared: bytes, bytes_max: int) -> bytes | Problem:
@@ -342,3 +368,6 @@ def _problem_answer(problem: Problem, *headers: tuple[bytes, bytes]) -> Answer:
     if problem.status == 401:
         headers += ((b"www-authenticate", b"Bearer"),)
     return Answer(problem.status, orjson.dumps(problem.to_json()), PROBLEM_MEDIA_TYPE.encode(), headers)
+
+
+_TOO_MANY_ANSWER = _problem_answer(_TOO_MANY)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from services.intake.accept import Desk
 from services.intake.api import EventsEndpoint, events_router
@@ -31,6 +32,8 @@ from shared.contracts import (
     CloudEvent,
     Contact,
     ContactKey,
+    Erasure,
+    ErasureOrder,
     Partner,
     PartnerPreference,
     PartnerRequest,
@@ -47,6 +50,7 @@ from shared.lifeline import Lifeline
 from shared.logs import logger
 from shared.metrics import IntakeMetrics, PlumbingMetrics, new_registry
 from shared.outgoing import Outgoing
+from shared.security_headers import SecurityHeaders
 from shared.settings import KafkaSettings
 
 log = logger(__name__)
@@ -85,13 +89,15 @@ def build_app(
         assert producer is not None, "requests are only served while the producer runs"
         if sealer is not None:
             records = await sealer.seal(records)
-        await publish(producer, records, partitions=kafka.partitions)
+        # At the last moment, and nothing is awaited in between: an event that was accepted before its member asked
+        # to be erased, and had to wait, must not be stored behind the tombstones.
+        await publish(producer, erasures.without_erased(records), partitions=kafka.partitions)
 
     async def send_keys(records: Sequence[Outgoing]) -> None:
         assert producer is not None, "requests are only served while the producer runs"
         await publish(producer, records, partitions=kafka.partitions)
 
-    erasures = Erasures(kafka, send)
+    erasures = Erasures(kafka, send, clock)
     master = settings.master_keys()
     sealer = Sealer(master, send_keys, erasures.is_erased) if master is not None else None
     contact_keys = Tail(kafka, topics.CONTACT_KEYS, sealer.on_record, lifeline) if sealer is not None else None
@@ -130,6 +136,10 @@ def build_app(
             lifeline=lifeline,
         )
         forgetting = lifeline.watch(asyncio.create_task(erasures.run()))
+        await asyncio.wait(
+            {forgetting, knowing := asyncio.create_task(erasures.caught_up.wait())}, return_when=asyncio.FIRST_COMPLETED
+        )
+        knowing.cancel()
         await broker.start()
         running = True
         log.info("intake_started", communities=len(communities), partners=len(keyring))
@@ -160,12 +170,14 @@ def build_app(
             for topic, partition, lag in group_lags(signups.consumer):
                 plumbing.lag.labels(topic, partition).set(lag)
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="London Connection: intake",
         summary="Partner apps send sign-ups, updates and leaves as CloudEvents 1.0.",
         version="1",
         lifespan=lifespan,
+        redoc_url=None,
     )
+    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds, scripted=["/docs"])
     speak_of_problems(app)
     app.include_router(events_router(EventsEndpoint(desk, keyring, ledger, settings, metrics, clock)))
     app.include_router(vocabulary_router(gazetteers))
@@ -173,13 +185,19 @@ def build_app(
     app.include_router(
         asyncapi_router(
             "intake",
-            receives={topics.SIGNUPS: CloudEvent, topics.PARTNERS: Partner, topics.PREFERENCES: Preference},
+            receives={
+                topics.SIGNUPS: CloudEvent,
+                topics.PARTNERS: Partner,
+                topics.PREFERENCES: Preference,
+                topics.ERASURE_ORDERS: ErasureOrder,
+            },
             sends={
                 topics.PROFILES: Profile,
                 topics.CONTACTS: Contact,
                 topics.CONTACT_KEYS: ContactKey,
                 topics.PARTNER_REQUESTS: PartnerRequest,
                 topics.PARTNER_PREFERENCES: PartnerPreference,
+                topics.ERASURES: Erasure,
             },
         )
     )

@@ -52,9 +52,19 @@ _ANSWER: dict[str, Any] = {"application/json": {"schema": {"anyOf": [_RESULT_SCH
 
 def _event_schema() -> dict[str, Any]:
     """The schema of one event, whole in itself: OpenAPI has it inline, once for each media type."""
-    schemas = [model.model_json_schema() for model in EVENT_MODELS]
-    definitions = {name: schema for one in schemas for name, schema in one.pop("$defs", {}).items()}
-    inlined: dict[str, Any] = _inline({"oneOf": schemas}, definitions)
+    return {"oneOf": [_inlined(model.model_json_schema()) for model in EVENT_MODELS]}
+
+
+def _data_schema() -> dict[str, Any]:
+    """The schema of an event's data alone, for binary mode."""
+    return {
+        "anyOf": [_inlined(model.model_json_schema())["properties"]["data"] for model in EVENT_MODELS],
+        "description": "The data alone; the rest is in ce- headers, which must all be there but for ce-time.",
+    }
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    inlined: dict[str, Any] = _inline(schema, schema.pop("$defs", {}))
     return inlined
 
 
@@ -89,7 +99,7 @@ DOCUMENTED: dict[str, Any] = {
         200: {"description": "A dry run: what would be stored, and how it was understood.", "content": _ANSWER},
         202: {"description": "Accepted: acknowledged by all replicas.", "content": _ANSWER},
         207: {
-            "description": "A batch of which some events were not accepted: a result for each, in their order.",
+            "description": "A batch of which some events are not accepted, or would not be: a result for each.",
             "content": {"application/json": {"schema": _BATCH_RESULT_SCHEMA}},
         },
         400: _problem_answer("The body is not JSON."),
@@ -115,19 +125,20 @@ DOCUMENTED: dict[str, Any] = {
                 "schema": {"type": "boolean", "default": False},
             },
             _header("Idempotency-Key", "The same key and body get the same answer.", minLength=1, maxLength=200),
-            _header("ce-specversion", "In binary mode, with `application/json`.", enum=["1.0"]),
-            _header("ce-id", "In binary mode.", minLength=1, maxLength=200),
-            _header("ce-source", "In binary mode.", minLength=1, maxLength=200),
-            _header("ce-type", "In binary mode.", enum=[kind.value for kind in EventType]),
-            _header("ce-subject", "In binary mode.", minLength=1, maxLength=200),
-            _header("ce-time", "In binary mode.", format="date-time"),
+            # Plain strings: in the other modes they are not looked at, whatever they hold.
+            _header("ce-specversion", "In binary mode, with `application/json`: 1.0."),
+            _header("ce-id", "In binary mode; at most 200 characters."),
+            _header("ce-source", "In binary mode; at most 200 characters."),
+            _header("ce-type", f"In binary mode: {', '.join(EventType)}."),
+            _header("ce-subject", "In binary mode; at most 200 characters."),
+            _header("ce-time", "In binary mode; RFC 3339."),
         ],
         "requestBody": {
             "required": True,
             "content": {
                 STRUCTURED: {"schema": _event_schema()},
                 BATCH: {"schema": {"type": "array", "items": _event_schema()}},
-                JSON: {"schema": {"type": "object", "description": "The data alone; the rest is in ce- headers."}},
+                JSON: {"schema": _data_schema()},
             },
         },
     },

@@ -1,47 +1,77 @@
-"""Who has asked to be erased: their profile and contact are forgotten, and nothing of theirs is taken in again.
+"""Who is to be erased: their profile and contact are forgotten, and nothing of theirs is taken in again.
 
-Members say so on a page of the notifier's, to whichever partition they belong; events of
-theirs may reach any instance of intake. So each instance reads all erasures, from the
-first one on, outside any group, and does with each what has to be done: twice is once.
-What it costs is one tombstone for each erasure and topic at every start.
+Members ask on a page of the notifier's, partner apps with an event, operators with
+`connection erase`; events of theirs may reach any instance of intake. So each instance
+reads all erasures, from the first one on, outside any group, before it takes anything in:
+
+=============  ====================================================================
+heard of       no event of theirs is accepted, and none is published that was
+tombstones     of profile and contact, behind whatever we had published of theirs
+acknowledged   on `erasures`, once the tombstones are; by whoever comes first
+again          the same tombstones once more, when the segments may be rolled
+=============  ====================================================================
+
+The last step is for Kafka: it compacts what lies before the active segment, and begins a
+new one only when something is appended. Without it, the words of the last member of a quiet
+community would lie there until somebody else signs up.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared import topics
-from shared.contracts import Preference, PreferenceKind
+from shared.clock import Clock, system_clock
+from shared.contracts import Service
+from shared.erased import ASKED_IN, ErasedMembers
 from shared.kafka.codec import BadMessage, decode
 from shared.kafka.connection import new_reader
 from shared.logs import logger
-from shared.outgoing import Outgoing, tombstone
+from shared.outgoing import Outgoing, outgoing, tombstone
 from shared.settings import KafkaSettings
 
 log = logger(__name__)
 
 _WAIT_MS = 200
 _FORGET = (topics.PROFILES, topics.CONTACTS)
+"""What intake has stored of a member, and must not outlive them."""
+_FORGET_NAMES = frozenset(topic.name for topic in _FORGET)
+_AT_ONCE_MAX = 1_000
+"""Members whose tombstones are published with one acknowledgement."""
 
 Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
 """Returns once Kafka has acknowledged."""
 
 
 class Erasures:
-    """The fold of the erasures among `preferences`. `is_erased` is what an event's door asks."""
+    """The fold of all erasures, and what follows from them. `is_erased` is what an event's door asks."""
 
-    def __init__(self, settings: KafkaSettings, publish: Publish) -> None:
+    def __init__(self, settings: KafkaSettings, publish: Publish, clock: Clock = system_clock) -> None:
         self._settings = settings
         self._publish = publish
-        self._erased: set[str] = set()
+        self._clock = clock
+        self._erased = ErasedMembers(Service.INTAKE)
+        self._heard_of: dict[str, str] = {}
+        """Erased and, by this instance, not forgotten yet: with their community."""
+        self._again: deque[tuple[int, str, str]] = deque()
+        """When to forget whom once more: milliseconds, community, member; soonest first."""
         self.caught_up = asyncio.Event()
         """Set once all is known that was said before we started."""
 
     def is_erased(self, member: str) -> bool:
         return member in self._erased
+
+    def without_erased(self, records: Sequence[Outgoing]) -> list[Outgoing]:
+        """Those of some records that may be published: no value of somebody who is erased."""
+        return [
+            record
+            for record in records
+            if record.value is None or record.topic not in _FORGET_NAMES or record.key not in self._erased
+        ]
 
     async def run(self) -> None:
         """Read for ever. Ends by being cancelled, or by an error of Kafka's that reading again will not mend."""
@@ -52,31 +82,76 @@ class Erasures:
         finally:
             await consumer.stop()
 
-    async def take_in(self, records: Sequence[ConsumerRecord[bytes | None, bytes | None]]) -> None:
-        """Forget whoever asks for it among some records of `preferences`; returns once that is acknowledged."""
-        forgotten: list[Outgoing] = []
+    def take_in(self, records: Sequence[ConsumerRecord[bytes | None, bytes | None]]) -> None:
+        """Know of whoever is to be erased by some records; `forget` does what is to be done about it."""
         for record in records:
             try:
-                _, preference = decode(topics.PREFERENCES.name, record.key, record.value)
+                key, value = decode(record.topic, record.key, record.value)
             except BadMessage:
                 continue  # The notifier and the matcher read it too, and have reported it.
-            if isinstance(preference, Preference) and preference.kind is PreferenceKind.ERASE:
-                # First, so that nothing of theirs slips in behind the tombstones.
-                self._erased.add(preference.member)
-                forgotten += [tombstone(topic, preference.community, preference.member) for topic in _FORGET]
-        if forgotten:
-            await self._publish(forgotten)
-            log.info("members_erased", members=len(forgotten) // len(_FORGET))
+            if self._erased.apply(record.topic, key, value) and value is not None:
+                self._heard_of[key.partition("/")[0]] = value.community
+
+    async def forget(self) -> None:
+        """Publish the tombstones of those we have heard of, then say so; returns once all is acknowledged."""
+        now_ms = self._clock()
+        while self._heard_of:
+            some = list(self._heard_of.items())[:_AT_ONCE_MAX]
+            await self._publish(
+                [tombstone(topic, community, member) for member, community in some for topic in _FORGET]
+            )
+            unsaid = {member for _, member in self._erased.unacknowledged()}
+            said = [
+                self._erased.acknowledgement(community, member, now_ms)
+                for member, community in some
+                if member in unsaid
+            ]
+            await self._publish([outgoing(topics.ERASURES, one) for one in said])
+            for one in said:
+                self._erased.apply(topics.ERASURES.name, one.key, one)
+            for member, community in some:
+                del self._heard_of[member]
+                self._again.append((now_ms + self._rolled_after_ms, community, member))
+            log.info("members_erased", members=len(some))
+        due: list[Outgoing] = []
+        while self._again and self._again[0][0] <= now_ms:
+            _, community, member = self._again.popleft()
+            # There is no such key among `contact-keys`, where tombstones have gone with the contact's: this one only
+            # rolls the segment.
+            due += [tombstone(topic, community, member) for topic in (*_FORGET, topics.CONTACT_KEYS)]
+        if due:
+            await self._publish(due)
+
+    @property
+    def _rolled_after_ms(self) -> int:
+        """So long after a tombstone the next record of its partition begins a new segment (`TopicSpec.config`)."""
+        return self._settings.compaction_lag_ms_max // 2 + 1_000
+
+    def _spare_what_is_long_done(self) -> None:
+        """At the start: who was forgotten so long ago that it is done twice over needs no new tombstones."""
+        since_ms = self._clock() - 2 * self._settings.compaction_lag_ms_max
+        for member in list(self._heard_of):
+            said_at_ms = self._erased.said_at_ms(member)
+            if said_at_ms is not None and said_at_ms < since_ms:
+                del self._heard_of[member]
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        places = [TopicPartition(topics.PREFERENCES.name, number) for number in range(self._settings.partitions)]
+        places = [
+            TopicPartition(topic.name, number)
+            for topic in (*ASKED_IN, topics.ERASURES)
+            for number in range(self._settings.partitions)
+        ]
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
         while True:
             batches = await consumer.getmany(timeout_ms=_WAIT_MS)
-            await self.take_in([record for records in batches.values() for record in records])
-            if not self.caught_up.is_set():
-                reached = [await consumer.position(place) >= end for place, end in ends.items()]
-                if all(reached):
-                    self.caught_up.set()
+            self.take_in([record for records in batches.values() for record in records])
+            if self.caught_up.is_set():
+                await self.forget()
+                continue
+            reached = [await consumer.position(place) >= end for place, end in ends.items()]
+            if all(reached):
+                self._spare_what_is_long_done()
+                await self.forget()
+                self.caught_up.set()

@@ -14,7 +14,7 @@ from services.intake.events import BlockEvent, LeaveEvent, PauseEvent, SignUpEve
 from services.intake.gazetteer import Place
 from services.intake.vocabulary import Vocabulary
 from shared import topics
-from shared.contracts import PartnerPreference, PartnerPreferenceKind, PartnerRequest, PartnerRequestKind
+from shared.contracts import EventType, PartnerPreference, PartnerPreferenceKind, PartnerRequest, PartnerRequestKind
 from shared.ids import member_id
 from shared.outgoing import Outgoing, outgoing, tombstone
 from shared.slots import Slot
@@ -41,6 +41,7 @@ def member_records(
         "locale": data.locale,
         "own_words": data.own_words,
         "consent_wording": data.consent.wording,
+        "consent_given_at_ms": int(data.consent.given_at.timestamp() * 1000),
         "accepted_at_ms": now_ms,
     }
     profile = {
@@ -71,10 +72,11 @@ def member_records(
     )
 
 
-def leave_records(event: LeaveEvent, member: str, now_ms: int) -> tuple[Outgoing, ...]:
+def leave_records(event: LeaveEvent | SignUpEvent, member: str, now_ms: int) -> tuple[Outgoing, ...]:
     """The request, so that a sign-up that is still under way cannot outlive it, and the tombstones."""
     community = event.data.community
-    request = PartnerRequest(community=community, member=member, kind=PartnerRequestKind.LEFT, requested_at_ms=now_ms)
+    kind = PartnerRequestKind.ERASED if event.type is EventType.ERASED else PartnerRequestKind.LEFT
+    request = PartnerRequest(community=community, member=member, kind=kind, requested_at_ms=now_ms)
     return (
         outgoing(topics.PARTNER_REQUESTS, request),
         tombstone(topics.PROFILES, community, member),

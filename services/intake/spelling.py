@@ -42,6 +42,16 @@ def key_of(text: str) -> str:
     return " ".join("st" if word == "saint" else word for word in words)
 
 
+def signs_in_words(text: str) -> str:
+    """Signs such as emoji by the names that Unicode gives them; letters stay as they are.
+
+    >>> signs_in_words("🏀 🎸")
+    'basketball and hoop, guitar'
+    """
+    signs = [letter for letter in text if unicodedata.category(letter) == "So"]
+    return ", ".join(dict.fromkeys(unicodedata.name(sign, "").lower() for sign in signs))
+
+
 def inflections(key: str) -> Iterator[str]:
     """A key, then without its spaces, then in the singular and the plural."""
     yield key

@@ -21,6 +21,10 @@ _ALL_DAYS = frozenset(_DAYS)
 _ALL_PARTS = frozenset(_PARTS)
 _WORKING_DAYS = frozenset(_DAYS[:5])
 _TOKEN = re.compile(r"\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-,;&+/()]")
+_NUMBERS = ("-", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBER = re.compile(rf"\b(?:{'|'.join(_NUMBERS[1:])})\b")
+_BARE_HOUR = "hour"
+_ON_24_HOURS = re.compile(r"(?:1[0-9]|2[0-3]):\d\d")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s?(am|pm)?")
 _HOURS = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)?\s*(?:-|to|until)\s*(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)")
 _PHRASE_WORDS_MAX = 5
@@ -87,6 +91,7 @@ class Times:
 
     def _tokens(self, text: str) -> list[_Token] | None:
         text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("_", " ").casefold()
+        text = _NUMBER.sub(lambda word: str(_NUMBERS.index(word[0])), text)
         text = _HOURS.sub(_first_hour, re.sub("[–—]", "-", text))
         if len(text) > _TEXT_LETTERS_MAX or re.sub(_TOKEN, "", text).strip(" .!\t\n"):
             return None
@@ -100,6 +105,11 @@ class Times:
             place += length
             if token:
                 tokens.append(token)
+        if _BARE_HOUR in tokens:
+            # Half of the day is not told by "7"; where "evening" tells it, the hour tells nothing more.
+            if not any(isinstance(token, _Parts) for token in tokens):
+                return None
+            tokens = [token for token in tokens if token != _BARE_HOUR]
         return _ranges(tokens)
 
     def _next(self, words: Sequence[str], place: int) -> tuple[_Token | None, int]:
@@ -114,7 +124,7 @@ class Times:
             return (_around(word, clock), 2) if clock else (None, 1)
         clock = _CLOCK.fullmatch(word)
         if clock:
-            return (_around("at", clock), 1) if clock[2] else (None, 1)
+            return (_around("at", clock) if clock[2] or _ON_24_HOURS.fullmatch(word) else _BARE_HOUR, 1)
         if word in _JOINING:
             return "and", 1
         if word == ",":
@@ -193,7 +203,7 @@ def _mask(tokens: Sequence[_Token]) -> int | None:
             if parts is None and not (days is not None and joint == "and"):
                 parts = token
             elif parts is not None and not days_came_last and not own_days_follow:
-                parts = _Parts(parts.parts | token.parts, parts.unless_told | token.unless_told)
+                parts = _joined(parts, token, closely=not joint)
             else:
                 clauses.append((days, parts))
                 days, parts = None, token
@@ -208,6 +218,17 @@ def _mask(tokens: Sequence[_Token]) -> int | None:
         when = own_parts.parts if own_parts is not None else _ALL_PARTS
         mask |= mask_of(slot for slot in SLOTS if slot[:3] in on and slot[4:] in when)
     return mask
+
+
+def _joined(one: _Parts, other: _Parts, *, closely: bool) -> _Parts:
+    """Both of two parts ("mornings, evenings"); or what they have in common, where one explains the other.
+
+    "Afternoons after 2pm" are no evenings, and "mornings before work" none at the weekend.
+    """
+    common = one.parts & other.parts
+    if closely and common:
+        return _Parts(common, one.unless_told & other.unless_told or _ALL_DAYS)
+    return _Parts(one.parts | other.parts, one.unless_told | other.unless_told)
 
 
 def _listed(text: str) -> list[str]:

@@ -15,11 +15,16 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from services.intake.spelling import NearMisses, inflections, key_of, plain, without_frame
+from services.intake.spelling import NearMisses, inflections, key_of, plain, signs_in_words, without_frame
 
 _ALWAYS_APART = re.compile(r"[,;|]")
-_PERHAPS_APART = re.compile(r"[/&+]|\band\b", re.IGNORECASE)
+_PERHAPS_APART = re.compile(r"[/&+]|\b(?:and|n)\b", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"[(\[](.*?)[)\]]")
+_CLAUSE = re.compile(
+    r" (?:(?:w|with) (?:the|my|our|other|friends|mates|colleagues)|(?:at|in) (?:the|my|our)|who|whose|since|every|"
+    r"to work|\d+ (?:days?|weeks?|months?|years?))\b.*"
+)
+"""Where, with whom or since when: it says more about the person than about the thing, and hides a known word."""
 _PARTS_MAX = 10
 _REMEMBERED = 65_536
 
@@ -94,16 +99,18 @@ class Vocabulary:
             return Understood(tuple(dict.fromkeys(words)), known=True)
         kept = plain(entry)
         if not kept:
-            return _NOTHING
+            drawn = [word for sign in signs_in_words(entry).split(", ") if (word := self._known(sign)) is not None]
+            return Understood(tuple(dict.fromkeys(drawn)), known=True) if drawn else _NOTHING
         near = dict.fromkeys(self._by_key[key] for key in self._near.of(key_of(entry)))
         return Understood((kept,), known=False, did_you_mean=tuple(near))
 
     def _known(self, entry: str) -> str | None:
         key = key_of(entry)
-        for bare in (key, *without_frame(key, self._front, self._behind)):
-            for form in inflections(bare):
-                if form in self._by_key:
-                    return self._by_key[form]
+        for whole in dict.fromkeys((key, _CLAUSE.sub("", key))):
+            for bare in (whole, *without_frame(whole, self._front, self._behind)):
+                for form in inflections(bare):
+                    if form in self._by_key:
+                        return self._by_key[form]
         return None
 
 

@@ -26,6 +26,7 @@ from shared.kafka.mastership import Mastership
 from shared.lifeline import Lifeline
 from shared.logs import logger
 from shared.metrics import MatcherMetrics, PlumbingMetrics, new_registry
+from shared.security_headers import SecurityHeaders
 from shared.settings import KafkaSettings
 
 log = logger(__name__)
@@ -105,13 +106,14 @@ def build_app(
         for topic, partition, lag in group_lags(subscription.consumer if subscription else None):
             plumbing.lag.labels(topic, partition).set(lag)
 
-    app = FastAPI(title="London Connection: matcher", version="1", lifespan=lifespan)
+    app = FastAPI(title="London Connection: matcher", version="1", lifespan=lifespan, openapi_url=None)
+    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(
             "matcher",
             receives={topic: MODELS[topic.name] for topic in READS},
-            sends={topics.SUGGESTIONS: MODELS[topics.SUGGESTIONS.name]},
+            sends={topic: MODELS[topic.name] for topic in (topics.SUGGESTIONS, topics.ERASURES)},
         )
     )
     return app

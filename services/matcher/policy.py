@@ -50,6 +50,8 @@ class Policy(BaseModel):
     """Connected parts of the graph up to this size are paired exactly: about a second at this size."""
     improvement_rounds_max: Annotated[int, Field(ge=0)] = 8
     """Passes of local improvement over the parts that are paired greedily."""
+    second_looks_max: Annotated[int, Field(ge=0)] = 3
+    """How often those whose candidates were all taken by others look at each other, while that pairs anybody."""
 
     group_worth_percent: Annotated[int, Field(ge=0)] = 80
     """A member who looks for both goes to a group that is worth at least this share of their best pair."""

@@ -26,14 +26,14 @@ from services.matcher.pairing import Pairing, pair
 from services.matcher.policy import Policy
 from services.matcher.postconditions import RoundInvariantError, check_suggestions
 from services.matcher.reasons import Match, choose_opener, pair_anchors, suggestions_of
-from services.matcher.snapshot import Ints, Snapshot
+from services.matcher.snapshot import LOOKS_FOR_PAIR, Ints, Snapshot
 from shared.community import Community
 from shared.contracts import Openness, Profile, RoundReference, Suggestion, SuggestionKind
 from shared.slots import SLOTS
 
 __all__ = ["ENGINE", "LeftOver", "Match", "Round", "RoundCounts", "RoundInvariantError", "check", "propose", "warm_up"]
 
-ENGINE = "city/2"
+ENGINE = "city/3"
 """Name and version of the engine, as it stands in every suggestion's round reference."""
 
 
@@ -78,9 +78,9 @@ class Round:
     left_over: Mapping[str, LeftOver]
     """Why not, for every member who is in no match."""
     weight: int
-    """Of the pairing, before any pair was made a trio."""
+    """Of the pairing along the graph, before those whom it left looked again and any pair was made a trio."""
     upper_bound: int
-    """No pairing of those whom groups left weighs more."""
+    """No pairing along the graph of those whom groups left weighs more."""
     counts: RoundCounts
     waited: Mapping[int, int]
     """How many members had waited so many rounds in vain, before this one."""
@@ -105,7 +105,8 @@ def propose(snapshot: Snapshot, policy: Policy, *, seed: int = 0, tell: Tell | N
 
     Groups come first, since they are harder to bring about; a member who looks for both goes to one
     only where it is worth nearly what their best pair would be (`Policy.group_worth_percent`).
-    Those who look for a friend and are left are paired for the greatest weight; whoever remains
+    Those who look for a friend and are left are paired for the greatest weight; those whose candidates
+    were all better off with others then look at each other (`Policy.second_looks_max`). Whoever remains
     and looks for a group may take a free seat, or make a pair a trio.
 
     Takes time about linear in the members; holds the interpreter's lock only in parts (see
@@ -121,9 +122,12 @@ def propose(snapshot: Snapshot, policy: Policy, *, seed: int = 0, tell: Tell | N
     tell("groups")
     groups = group(graph, snapshot, policy, seed=seed, space=space)
     tell("pairs")
-    pairing = _pair_the_rest(graph, groups, policy, seed)
+    taken = np.zeros(snapshot.size, np.bool_)
+    taken[[row for each in groups for row in each.members]] = True
+    pairing = _paired(graph.without(taken), policy, seed)
+    mate = _look_again(pairing.mate, taken, snapshot, space, policy, seed)
     tell("seats")
-    groups, mate = seat_those_left(groups, pairing.mate, snapshot, policy, space=space)
+    groups, mate = seat_those_left(groups, mate, snapshot, policy, space=space)
     tell("left over")
 
     can_open = snapshot.openers(policy.goes_first_min, policy.opener_load_max)
@@ -198,16 +202,35 @@ def warm_up(tell: Tell | None = None) -> None:
     warm_up_arrivals(people, snapshot)
 
 
-def _pair_the_rest(graph: CompatibilityGraph, groups: tuple[Group, ...], policy: Policy, seed: int) -> Pairing:
-    """Pair those whom no group took."""
-    taken = np.zeros(len(graph.start) - 1, np.bool_)
-    taken[[row for each in groups for row in each.members]] = True
+def _paired(graph: CompatibilityGraph, policy: Policy, seed: int) -> Pairing:
     return pair(
-        graph.without(taken),
+        graph,
         seed=seed,
         exact_component_members_max=policy.exact_component_members_max,
         improvement_rounds_max=policy.improvement_rounds_max,
     )
+
+
+def _look_again(
+    mate: Ints, taken: NDArray[np.bool_], snapshot: Snapshot, space: InterestSpace, policy: Policy, seed: int
+) -> Ints:
+    """Pair those who are neither in a group nor paired among each other, as long as anybody is.
+
+    In a big city the same few are among the best of many: whoever is among nobody's can lose all of
+    theirs to others, although hundreds live near by who would be glad of them.
+    """
+    mate = mate.copy()
+    for _ in range(policy.second_looks_max):
+        alone = (mate < 0) & ~taken & (snapshot.members["looks_for"] & LOOKS_FOR_PAIR != 0)
+        rows = np.flatnonzero(alone).astype(np.int32)
+        found = np.full((snapshot.size, policy.candidates_per_member), -1, np.int32)
+        if len(rows) > 1:
+            found[rows] = best_candidates(snapshot, space, policy, among=rows)
+        if not (found >= 0).any():
+            break
+        more = _paired(graph_of(found, snapshot, space, policy), policy, seed).mate
+        mate[rows] = more[rows]
+    return mate
 
 
 def _matches(

@@ -70,11 +70,30 @@ class RoundRunner:
         pause_seconds = min(0.05, self._settings.round_interval_seconds / 10)
         while True:
             for partition in self._mastership.masters():
+                await self._acknowledge_erasures(partition)
                 for community in self._communities.values():
                     if partition_of(community.community, self._partitions) == partition.number:
                         await self._run_if_due(partition, community)
                         await self._arrivals.serve(partition, community)
             await asyncio.sleep(pause_seconds)
+
+    async def _acknowledge_erasures(self, partition: MasteredPartition[MatcherState]) -> None:
+        """Say who is forgotten: here no round is running, so none that still knows them is."""
+        erased = partition.state.erased
+        now_ms = self._clock()
+        done = [erased.acknowledgement(community, member, now_ms) for community, member in erased.unacknowledged()]
+        if not done or not partition.is_master:
+            return
+        try:
+            await self._mastership.commit(
+                partition, topics.SUGGESTIONS.name, [outgoing(topics.ERASURES, one) for one in done]
+            )
+        except MastershipLost as lost:
+            log.warning("erasures_not_acknowledged", partition=partition.number, reason=str(lost))
+            return
+        for one in done:
+            partition.state.apply(topics.ERASURES.name, one.key, one)
+        log.info("members_erased", members=len(done))
 
     async def _run_if_due(self, partition: MasteredPartition[MatcherState], community: Community) -> None:
         state = partition.state.communities[community.community]

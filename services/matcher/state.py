@@ -10,25 +10,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
+from services.matcher.wishes import Wishes
 from shared import topics
 from shared.contracts import (
     ClosingReason,
     Introduction,
     IntroductionState,
     PartnerRequest,
-    Preference,
-    PreferenceKind,
     Profile,
     Record,
     Suggestion,
-    Unreachable,
 )
 
 Members = tuple[str, ...]
-REPORTS_UNTIL_HELD_BACK = 2
-"""Whom so many different members have reported is suggested to nobody until an operator has looked."""
-_KEEPS_APART = frozenset({PreferenceKind.BLOCK, PreferenceKind.REPORT})
 
 READS = (
     topics.PROFILES,
@@ -36,8 +32,14 @@ READS = (
     topics.SUGGESTIONS,
     topics.INTRODUCTIONS,
     topics.PREFERENCES,
+    topics.PARTNER_PREFERENCES,
+    topics.REVIEW_ORDERS,
     topics.UNREACHABLE,
+    topics.ERASURE_ORDERS,
+    topics.ERASURES,
 )
+_OF_ERASURES = frozenset({topics.ERASURE_ORDERS.name, topics.ERASURES.name})
+_WISHES = (topics.PREFERENCES, topics.PARTNER_PREFERENCES, topics.REVIEW_ORDERS, topics.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,6 @@ class CommunityState:
 
     What an introduction says last counts, so that reading all of it and reading what compaction left come to the same.
     """
-    apart: defaultdict[str, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(dict))
-    """By member, then by the other: the keys of the blocks and reports between them, whoever made them."""
     seats: dict[str, Introduction] = field(default_factory=dict)
     """Standing groups with a free seat."""
     seats_asked: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -111,12 +111,8 @@ class MatcherState:
         self.communities: defaultdict[str, CommunityState] = defaultdict(CommunityState)
         self._community_of: dict[str, str] = {}
         self._left_at_ms: dict[str, int] = {}
-        self._away: dict[str, dict[str, Preference]] = defaultdict(dict)
-        self._unreachable: set[str] = set()
-        self._erased: set[str] = set()
-        self._reporters: defaultdict[str, set[str]] = defaultdict(set)
-        """By member: who reported them."""
-        self._looks_for: dict[str, Preference] = {}
+        self.wishes = Wishes()
+        self.erased = self.wishes.erased
         self._sent_looking_for: dict[str, tuple[str, ...]] = {}
         """What members look for according to their partner app, for who has told us otherwise themselves."""
         self._apply: dict[str, Callable[[str, Record | None], None]] = {
@@ -124,13 +120,15 @@ class MatcherState:
             topics.PARTNER_REQUESTS.name: self._partner_request,
             topics.SUGGESTIONS.name: self._suggestion,
             topics.INTRODUCTIONS.name: self._introduction,
-            topics.PREFERENCES.name: self._preference,
-            topics.UNREACHABLE.name: self._reachability,
+            **{topic.name: partial(self._wish, topic.name) for topic in _WISHES},
         }
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
         """Take in one record; `None` is a tombstone. In O(members of the record)."""
-        self._apply[topic](key, record)
+        if self.erased.apply(topic, key, record):
+            self._profile(key.partition("/")[0], None)
+        if topic not in _OF_ERASURES:
+            self._apply[topic](key, record)
 
     def apply_ahead(self, suggestion: Suggestion) -> None:
         """Take in what we have just committed, before it comes back from the topic: nobody may be suggested twice.
@@ -145,7 +143,7 @@ class MatcherState:
 
     def is_free(self, community: str, member: str, now_ms: int) -> bool:
         """Whether a member could be suggested now."""
-        return member in self.communities[community].free and not self._is_away(member, now_ms)
+        return member in self.communities[community].free and not self.wishes.is_away(member, now_ms)
 
     def round_input(
         self, community: str, now_ms: int, *, opener_window_ms: int, members: Iterable[str] | None = None
@@ -155,7 +153,7 @@ class MatcherState:
         Of some members, whether they are free or not, if they are named.
         """
         state = self.communities[community]
-        free = [member for member in state.free if not self._is_away(member, now_ms)]
+        free = [member for member in state.free if not self.wishes.is_away(member, now_ms)]
         if members is not None:
             free = [member for member in members if member in state.profiles]
         since = now_ms - opener_window_ms
@@ -169,15 +167,16 @@ class MatcherState:
                 for member in free
                 if member in state.openings
             },
-            blocked=sorted({_pair(member, other) for member in free for other in state.apart.get(member, ())}),
+            blocked=sorted({_pair(member, other) for member in free for other in self.wishes.apart.others(member)}),
             seats=self._free_seats(state, now_ms),
         )
 
     def never_again(self, community: str, member: str) -> set[str]:
         """Whom a member is not suggested to: they were suggested to each other before, or are to be kept apart."""
         together = self.communities[community].together.get(member, ())
-        apart = self.communities[community].apart.get(member, {})
-        return {other for members in together for other in members if other != member} | set(apart)
+        return {other for members in together for other in members if other != member} | set(
+            self.wishes.apart.others(member)
+        )
 
     # One topic each
 
@@ -193,7 +192,7 @@ class MatcherState:
             self._sent_looking_for.pop(member, None)
             return
         assert isinstance(record, Profile)
-        if member in self._erased:
+        if self.wishes.is_erased(member):
             return  # For good: what a partner sends of them after it is not theirs to send.
         self._community_of[member] = record.community
         state = self.communities[record.community]
@@ -209,6 +208,8 @@ class MatcherState:
         self._settle_freedom(state, member)
 
     def _partner_request(self, member: str, record: Record | None) -> None:
+        if "/" in member:
+            return  # An erasure.
         if record is None:
             self._left_at_ms.pop(member, None)
         else:
@@ -260,64 +261,21 @@ class MatcherState:
             for member in everybody:
                 state.together[member].add(everybody)
 
-    def _preference(self, key: str, record: Record | None) -> None:
-        member, _, kind = key.partition("/")
-        known = self._away[member].pop(kind, None)
-        if known is not None:
-            self._unlearn(known)
-        community = self._community_of.get(member)
-        if community is not None:
-            self.communities[community].touched.add(member)
-        if record is None:
-            return
-        assert isinstance(record, Preference)
-        self._away[member][kind] = record
-        state = self.communities[record.community]
-        state.changes += 1
-        if record.kind in _KEEPS_APART and record.about is not None:
-            for one, other in ((member, record.about), (record.about, member)):
-                state.apart[one].setdefault(other, set()).add(key)
-            if record.kind is PreferenceKind.REPORT:
-                self._reporters[record.about].add(member)
-                state.touched.add(record.about)
-        elif record.kind is PreferenceKind.LOOKING_FOR:
-            self._looks_for[member] = record
-            self._look_again(state, member)
-        elif record.kind is PreferenceKind.ERASE:
-            self._erased.add(member)
-            self._profile(member, None)
-
-    def _unlearn(self, preference: Preference) -> None:
-        """What was so because of a preference that is replaced, or gone."""
-        state, member = self.communities[preference.community], preference.member
-        if preference.kind in _KEEPS_APART and preference.about is not None:
-            for one, other in ((member, preference.about), (preference.about, member)):
-                keys = state.apart[one].get(other, set())
-                keys.discard(preference.key)
-                if not keys:
-                    state.apart[one].pop(other, None)
-            if preference.kind is PreferenceKind.REPORT:
-                self._reporters[preference.about].discard(member)
-        elif preference.kind is PreferenceKind.LOOKING_FOR:
-            self._looks_for.pop(member, None)
-            self._look_again(state, member)
-        elif preference.kind is PreferenceKind.ERASE:
-            self._erased.discard(member)
-
-    def _reachability(self, member: str, record: Record | None) -> None:
-        assert record is None or isinstance(record, Unreachable)
-        if record is None:
-            self._unreachable.discard(member)
-        else:
-            self._unreachable.add(member)
+    def _wish(self, topic: str, key: str, record: Record | None) -> None:
+        for member in self.wishes.apply(topic, key, record):
+            community = self._community_of.get(member)
+            if community is not None:
+                state = self.communities[community]
+                state.touched.add(member)
+                state.changes += 1
+                self._look_again(state, member)
 
     # What follows
 
     def _as_they_told_us(self, profile: Profile) -> Profile:
         """What a member told us themselves outlives what their partner app sends."""
-        told = self._looks_for.get(profile.member)
         sent = self._sent_looking_for.get(profile.member, profile.looking_for)
-        wanted = told.looking_for if told is not None and told.looking_for else sent
+        wanted = self.wishes.looks_for(profile.member) or sent
         return profile if profile.looking_for == wanted else profile.model_copy(update={"looking_for": wanted})
 
     def _look_again(self, state: CommunityState, member: str) -> None:
@@ -344,7 +302,9 @@ class MatcherState:
         return [
             FreeSeat(group, profiles)
             for group in sorted(waiting, key=lambda group: (group.seat_from_ms, group.introduction))
-            if len(profiles := tuple(self._profiles_of(state, group.present))) == len(group.present)
+            # Who is held for review gets to know nobody new, not by way of their group either.
+            if not any(map(self.wishes.reviews.is_held, group.present))
+            and len(profiles := tuple(self._profiles_of(state, group.present))) == len(group.present)
         ]
 
     @staticmethod
@@ -382,7 +342,9 @@ class MatcherState:
         fell_through = introduction.closing_reason not in (None, ClosingReason.SETTLED, ClosingReason.SEATED)
         never_asked = introduction.closing_reason in (ClosingReason.LEFT, ClosingReason.UNREACHABLE)
         willing = member in introduction.said_yes or (never_asked and member not in introduction.said_no)
-        if not (fell_through and willing):
+        # Who said yes and was held for review meanwhile is told that it fell through, whatever the others made of it.
+        was_set_aside = member in introduction.set_aside
+        if not (fell_through and willing) and not was_set_aside:
             at_ms = (
                 introduction.closed_at_ms
                 or introduction.standing_since_ms
@@ -404,13 +366,6 @@ class MatcherState:
             state.free.add(member)
         else:
             state.free.discard(member)
-
-    def _is_away(self, member: str, now_ms: int) -> bool:
-        if member in self._erased or member in self._unreachable:
-            return True
-        if len(self._reporters.get(member, ())) >= REPORTS_UNTIL_HELD_BACK:
-            return True
-        return any(preference.keeps_away_at(now_ms) for preference in self._away.get(member, {}).values())
 
     @staticmethod
     def _waiting_since_ms(state: CommunityState, member: str) -> int:

@@ -46,6 +46,7 @@ from shared.lifeline import Lifeline
 from shared.logs import logger
 from shared.metrics import NotifierMetrics, PlumbingMetrics, new_registry
 from shared.outgoing import outgoing
+from shared.security_headers import SecurityHeaders
 from shared.settings import KafkaSettings
 from shared.topics import partition_of
 
@@ -59,12 +60,16 @@ READS = (
     topics.INTRODUCTIONS,
     topics.CHOICES,
     topics.PREFERENCES,
+    topics.PARTNER_PREFERENCES,
     topics.OUTBOX,
     topics.DELIVERIES,
     topics.BOUNCES,
     topics.SUPPRESSIONS,
     topics.UNREACHABLE,
     topics.MAIL_ORDERS,
+    topics.REVIEW_ORDERS,
+    topics.ERASURE_ORDERS,
+    topics.ERASURES,
 )
 WRITES = (
     topics.INTRODUCTIONS,
@@ -75,6 +80,7 @@ WRITES = (
     topics.BOUNCES,
     topics.SUPPRESSIONS,
     topics.UNREACHABLE,
+    topics.ERASURES,
 )
 _LOOK_FOR_PARTITIONS_SECONDS = 0.1
 
@@ -138,7 +144,7 @@ def build_app(
         await publish(producer, [outgoing(topic, choice)], partitions=kafka.partitions)
         metrics.choices.labels(choice.kind).inc()
         if choice.kind is PreferenceKind.REPORT:
-            # For an operator to look at. Who reported them is nobody's business here.
+            # For an operator to look at (`connection review`). Who reported them is nobody's business here.
             log.warning("member_reported", community=choice.community, member=choice.about)
 
     async def record_bounce(bounce: Bounce) -> None:
@@ -223,6 +229,13 @@ def build_app(
             metrics.waiting.labels(why).set(number)
         for scope, number in traffic.breaker.open_circuits().items():
             metrics.policy_stopped.labels(scope).set(number)
+        metrics.held.set(
+            sum(
+                not partition.state.members.is_erased(held.member)
+                for partition in masters
+                for held in partition.state.members.reviews.held()
+            )
+        )
         metrics.contacts_waiting.set(sum(partition.state.sealed.waiting for partition in masters))
         metrics.suppressed.set(sum(partition.state.suppressions.count for partition in masters))
         # A community is counted by the master of its partition alone, so that the sum over instances is right.
@@ -238,7 +251,8 @@ def build_app(
         for topic, number, lag in group_lags(subscription.consumer if subscription else None):
             plumbing.lag.labels(topic, number).set(lag)
 
-    app = FastAPI(title="London Connection: notifier", version="1", lifespan=lifespan)
+    app = FastAPI(title="London Connection: notifier", version="1", lifespan=lifespan, openapi_url=None)
+    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)
 
     @app.middleware("http")
     async def count_pages(request: Request, call_next: RequestResponseEndpoint) -> Response:

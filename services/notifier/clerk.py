@@ -1,6 +1,6 @@
 """Looks after one partition: moves its introductions on, has its emails sent, and acts on what comes back.
 
-Three loops that share a state and know nothing of each other. Any can stop at any
+Four loops that share a state and know nothing of each other. Any can stop at any
 point: what it had not committed is worked out anew from the same facts, by this
 instance or by the next master.
 """
@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from services.notifier.forgetting import Forgetting
 from services.notifier.introductions import Transition
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
@@ -32,6 +33,8 @@ INTRODUCTIONS_ROLE = "introductions"
 LEDGER_ROLE = "deliveries"
 _IDLE_SECONDS_MAX = 1.0
 """How long to wait at most before looking again, whatever the state says about its next alarm."""
+_UNDER_WAY_POLL_MS = 50
+"""How often emails under way are looked at while somebody waits to be told that they are forgotten."""
 
 
 class KafkaLedger:
@@ -98,6 +101,7 @@ class Clerk:
                 loops.create_task(self._move_introductions_on())
                 loops.create_task(self._send_emails())
                 loops.create_task(self._act_on_reports())
+                loops.create_task(self._acknowledge_erasures())
         except* MastershipLost as lost:
             log.info("clerk_stops", partition=self._partition.number, reason=str(lost.exceptions[0]))
 
@@ -177,6 +181,22 @@ class Clerk:
                             )
                 self._mastership.tell()
             await self._wait(changed, None)
+
+    async def _acknowledge_erasures(self) -> None:
+        """Say who is forgotten, once nothing to them or of them is under way."""
+        forgetting = Forgetting()
+        while True:
+            changed = self._mastership.changed
+            done = forgetting.to_acknowledge(self._state, self._sender.under_way, self._sender.in_flight, self._clock())
+            if done:
+                await self._mastership.commit(
+                    self._partition, LEDGER_ROLE, [outgoing(topics.ERASURES, one) for one in done]
+                )
+                for one in done:
+                    self._state.apply(topics.ERASURES.name, one.key, one)
+                log.info("members_erased", members=len(done))
+            is_waiting = bool(self._state.members.erased.unacknowledged())
+            await self._wait(changed, self._clock() + _UNDER_WAY_POLL_MS if is_waiting else None)
 
     async def _wait(
         self,

@@ -14,7 +14,7 @@ from services.notifier.state import PartitionState
 from shared.contracts import Introduction, IntroductionState
 
 
-def all_about(member: str, state: PartitionState) -> dict[str, Any]:
+def all_about(member: str, state: PartitionState, now_ms: int) -> dict[str, Any]:
     """As plain values for a page or for JSON; times are ISO 8601, UTC. Ids stand for what has no name."""
     contact = state.members.contact(member)
     return {
@@ -27,6 +27,7 @@ def all_about(member: str, state: PartitionState) -> dict[str, Any]:
             "locale": contact.locale,
             "own_words": contact.own_words,
             "consent_wording": contact.consent_wording,
+            "consent_given_at": _time(contact.consent_given_at_ms or contact.accepted_at_ms),
             "accepted_at": _time(contact.accepted_at_ms),
         },
         "preferences": [
@@ -39,6 +40,13 @@ def all_about(member: str, state: PartitionState) -> dict[str, Any]:
             }
             for preference in state.members.preferences(member)
         ],
+        # Whom a block is about is left out: a member of the same app whom they may never have met here.
+        "passed_on": [
+            {"kind": one.kind.value, "chosen_at": _time(one.chosen_at_ms), "until": _time(one.until_ms)}
+            for one in state.members.passed_on(member)
+        ],
+        # No date and no number: they would tell who, and when.
+        "review": state.members.reviews.told(member, now_ms),
         "answers": [
             {"introduction": choice.introduction, "answer": choice.kind.value, "chosen_at": _time(choice.chosen_at_ms)}
             for choice in state.answers.of_member(member)

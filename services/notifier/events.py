@@ -36,6 +36,16 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """A member said yes, and must be introduced to nobody new here: they, or one of the group, are held for review.
+
+    To everybody it is silence; to them it falls through in the end, like any other.
+    """
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class NeverTold:
     """Somebody went away before the first email of an introduction was sent, so none was: nobody knows of anybody."""
 
@@ -68,7 +78,7 @@ class TimePassed:
     """Nothing happened but time. Worth sending from `next_due_ms` on; harmless before."""
 
 
-Event = Proposed | Answered | Withdrawn | NeverTold | CheckedIn | OfferedToOpen | Joined | TimePassed
+Event = Proposed | Answered | Withdrawn | SetAside | NeverTold | CheckedIn | OfferedToOpen | Joined | TimePassed
 
 
 @dataclass(frozen=True, slots=True)

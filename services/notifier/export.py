@@ -30,13 +30,13 @@ from shared.contracts import (
     PartnerPreference,
     PartnerRequest,
     Preference,
-    PreferenceKind,
     Profile,
     Record,
     Suggestion,
     Suppression,
     Unreachable,
 )
+from shared.contracts.erasure import asks_for_erasure
 from shared.topics import TopicSpec
 
 FORMAT = "london-connection-export/1"
@@ -76,17 +76,16 @@ def export(member: str, found: Sequence[Found], now_ms: int) -> dict[str, Any]:
             "kept. Other people's names, answers and reports are theirs, and not in it."
         ),
     }
-    for _, record in found:
-        if isinstance(record, Preference) and (record.member, record.kind) == (member, PreferenceKind.ERASE):
-            return {
-                "about_this_file": about,
-                "erased": True,
-                "what_that_means": (
-                    "You asked to be erased. All that is kept is that you did, under an id that tells nobody who you "
-                    "are, so that nothing about you is taken in again by mistake."
-                ),
-                "asked_at": _time(record.chosen_at_ms),
-            }
+    if any(asks_for_erasure(record) and getattr(record, "member", None) == member for _, record in found):
+        return {
+            "about_this_file": about,
+            "erased": True,
+            "what_that_means": (
+                "You were erased, as was asked. All that is kept is that it was asked, under an id that tells nobody "
+                "who you are, so that nothing about you is taken in again by mistake; what is not yet overwritten "
+                "on our disks is gone within days."
+            ),
+        }
     document: dict[str, Any] = {"about_this_file": about, "erased": False, "came_from": _came_from(member, found)}
     for section in SECTIONS:
         told = [
@@ -256,15 +255,16 @@ def _order(member: str, record: MailOrder, now_ms: int) -> dict[str, Any] | None
     return {"kind": record.kind.value, "note": record.note, "given_at": _time(record.given_at_ms)}
 
 
+def _asked(member: str, record: Record, now_ms: int) -> dict[str, Any] | None:
+    return _own(record, member)
+
+
 def _unreachable(member: str, record: Unreachable, now_ms: int) -> dict[str, Any] | None:
     return _own(record, member)
 
 
 SECTIONS: tuple[Section, ...] = (
-    Section(
-        topics.CONTACTS, "how_we_reach_you", "Your name, address and own words, and the wording of your consent.",
-        _contact,
-    ),
+    Section(topics.CONTACTS, "how_we_reach_you", "Your name, address and own words, and your consent.", _contact),
     Section(
         topics.PROFILES, "what_matching_knows",
         "What people are found for you by; it is kept apart from your name and address. The place is exact to some "
@@ -276,20 +276,16 @@ SECTIONS: tuple[Section, ...] = (
     ),
     Section(topics.PARTNER_REQUESTS, "what_your_app_asked_for", "That you left, if your app has told us.", _request),
     Section(topics.SUGGESTIONS, "suggestions", "Whom a program thought you might like to meet, and why.", _suggestion),
-    Section(topics.INTRODUCTIONS, "introductions", "Your introductions and groups: your side of them.", _introduction),
+    Section(topics.INTRODUCTIONS, "introductions", "Your introductions, as far as they are yours.", _introduction),
     Section(topics.CHOICES, "your_answers", "The buttons you pressed within an introduction.", _choice),
     Section(topics.OUTBOX, "emails_planned", "Emails that we meant to write to you.", _email),
     Section(topics.DELIVERIES, "emails", "What became of them. The address is a keyed hash here.", _delivery),
     Section(topics.BOUNCES, "emails_that_came_back", "Reports of mail servers about emails to you.", _bounce),
-    Section(
-        topics.SUPPRESSIONS, "addresses_not_written_to", "Your address, as a hash, if mail to it fails.", _suppression
-    ),
-    Section(
-        topics.UNREACHABLE, "not_to_be_reached", "That mail to you fails, so that you are not suggested.", _unreachable
-    ),
-    Section(
-        topics.MAIL_ORDERS, "orders_of_operators", "That an operator lets your address be written to again.", _order
-    ),
+    Section(topics.SUPPRESSIONS, "addresses_not_written_to", "Your address, hashed, if mail fails.", _suppression),
+    Section(topics.UNREACHABLE, "not_to_be_reached", "That mail to you fails: you are not suggested.", _unreachable),
+    Section(topics.MAIL_ORDERS, "orders_of_operators", "That your address may be written to again.", _order),
+    Section(topics.ERASURE_ORDERS, "erasure_ordered", "That an operator was asked to have you forgotten.", _asked),
+    Section(topics.ERASURES, "forgotten_by", "Which of our services has forgotten you.", _asked),
 )  # fmt: skip
 """What is told of which topic, in the order of the document."""
 
@@ -297,12 +293,16 @@ NOT_EXPORTED: Mapping[str, str] = {
     topics.CONTACT_KEYS.name: "The random key that opens your contact, where contacts are encrypted. It says nothing.",
     topics.PARTNERS.name: "Which apps may send to us. Nothing about members.",
     topics.CLAIMS.name: "Hashes by which an event is known if it comes twice, for 3 days. Nobody can read you in them.",
+    topics.REVIEW_ORDERS.name: (
+        "Whether a person here looks at your account because of what others told us: the page of your data says so "
+        "after 72 hours, and whom to write to. Who told us, we tell nobody."
+    ),
     topics.SIGNUPS.name: (
-        "What your app sent through Kafka, as it sent it, for 7 days: what is used of it is in this file. "
+        "What your app sent through Kafka, as it sent it, for 5 days: what is used of it is in this file. "
         "Your app can tell you what it sent."
     ),
     topics.DEAD_LETTERS.name: (
-        "Messages that could not be used, for 30 days, for operators to mend. They are not sorted by person: an "
+        "Messages that could not be used, for 5 days, for operators to mend. They are not sorted by person: an "
         "operator looks for yours if you ask."
     ),
 }

@@ -17,7 +17,7 @@ from typing import assert_never
 
 from services.notifier.state import PartitionState
 from shared import ids
-from shared.contracts import DeliveryState, Email, EmailKind, Introduction, IntroductionState
+from shared.contracts import DeliveryState, Email, EmailKind, Introduction, IntroductionState, SuggestionKind
 
 
 def may_send(email: Email, state: PartitionState, now_ms: int) -> str | None:
@@ -84,6 +84,8 @@ def _barred(member: str, state: PartitionState) -> str | None:
         return "unsubscribed"
     if state.members.has_left(member):
         return "left"
+    if state.members.reviews.is_removed(member):
+        return "removed"
     contact = state.members.contact(member)
     if contact is None:
         return "contact-missing"
@@ -100,6 +102,9 @@ def _invitation(email: Email, introduction: Introduction, state: PartitionState,
     answered = state.answers.answer(introduction.introduction, email.member) is not None
     if answered or email.member in introduction.said_yes or email.member in introduction.said_no:
         return "answered"
+    is_seat = introduction.suggestion.kind is SuggestionKind.SEAT
+    if state.members.any_held(introduction.members if is_seat else (email.member,)):
+        return "held"
     return "paused" if state.members.is_paused(email.member, now_ms) else None
 
 
@@ -128,7 +133,9 @@ def _introduction(email: Email, introduction: Introduction, state: PartitionStat
     ):
         return "somebody-else-withheld"
     all_in_it = all(_is_in_it(member, introduction, state) for member in introduction.introduced)
-    if not all_in_it or state.members.any_apart(introduction.introduced):
+    # Who is held for review gets to know nobody new, and nobody has been named yet.
+    apart = state.members.any_apart(introduction.introduced) or state.members.any_held(introduction.introduced)
+    if not all_in_it or apart:
         return "somebody-else-withheld"
     return None
 
@@ -138,13 +145,16 @@ def _has_paused_since(member: str, introduction: Introduction, state: PartitionS
 
     A pause from before is no reason: their yes came after it, and others wait for them.
     """
-    pause = state.members.pause(member)
     decided_ms = introduction.introduced_at_ms
-    return pause is not None and decided_ms is not None and pause.chosen_at_ms > decided_ms and pause.holds_at(now_ms)
+    return decided_ms is not None and any(
+        pause.chosen_at_ms > decided_ms and pause.holds_at(now_ms) for pause in state.members.pauses(member)
+    )
 
 
 def _closing(email: Email, introduction: Introduction, state: PartitionState, now_ms: int) -> str | None:
-    if introduction.is_open or introduction.introduced or email.member not in introduction.said_yes:
+    fell_through = not introduction.is_open and not introduction.introduced and email.member in introduction.said_yes
+    was_set_aside = introduction.state is not IntroductionState.PROPOSED and email.member in introduction.set_aside
+    if not fell_through and not was_set_aside:
         return "not-closed"
     return "paused" if state.members.is_paused(email.member, now_ms) else None
 

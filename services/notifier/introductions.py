@@ -32,6 +32,7 @@ from services.notifier.events import (
     NeverTold,
     OfferedToOpen,
     Proposed,
+    SetAside,
     TimePassed,
     Transition,
     Withdrawn,
@@ -54,7 +55,7 @@ from shared.contracts import (
 
 __all__ = [
     "Answered", "CheckedIn", "Event", "Joined", "NeverTold", "NobodyProposedError", "OfferedToOpen", "Proposed",
-    "TimePassed", "Transition", "Withdrawn", "advance", "never_proposed", "next_due_ms", "yes_needed",
+    "SetAside", "TimePassed", "Transition", "Withdrawn", "advance", "never_proposed", "next_due_ms", "yes_needed",
 ]  # fmt: skip
 
 
@@ -88,6 +89,8 @@ def advance(introduction: Introduction | None, event: Event, *, community: Commu
             return _count_in(introduction, member, community, now_ms)
         case Withdrawn(member):
             return _count_out(introduction, member)
+        case SetAside(member):
+            return _set_aside(introduction, member)
         case TimePassed():
             return _let_time_pass(introduction, community, now_ms)
         case Proposed() | NeverTold() | CheckedIn() | OfferedToOpen() | Joined():
@@ -165,6 +168,7 @@ def _count_in(introduction: Introduction, member: str, community: Community, now
         introduction,
         said_yes=with_one(introduction, introduction.said_yes, member),
         said_no=without_one(introduction.said_no, member),
+        set_aside=without_one(introduction.set_aside, member),
     )
     # Only a yes from everybody comes early. A group that went ahead as soon as its last
     # member had answered would tell the others that this answer was a no.
@@ -174,15 +178,24 @@ def _count_in(introduction: Introduction, member: str, community: Community, now
 
 
 def _count_out(introduction: Introduction, member: str) -> Transition:
-    if member not in introduction.members or member in introduction.said_no:
+    counts = member in introduction.members
+    if not counts or (member in introduction.said_no and member not in introduction.set_aside):
         return Transition(introduction)
     return Transition(
         changed(
             introduction,
             said_yes=without_one(introduction.said_yes, member),
             said_no=with_one(introduction, introduction.said_no, member),
+            set_aside=without_one(introduction.set_aside, member),
         )
     )
+
+
+def _set_aside(introduction: Introduction, member: str) -> Transition:
+    if member not in introduction.members or member in introduction.set_aside:
+        return Transition(introduction)
+    out = _count_out(introduction, member).introduction
+    return Transition(changed(out, set_aside=with_one(out, out.set_aside, member)))
 
 
 def _let_time_pass(introduction: Introduction, community: Community, now_ms: int) -> Transition:
@@ -212,7 +225,10 @@ def _remind(introduction: Introduction, now_ms: int) -> Transition:
 
 def _come_together(introduction: Introduction, community: Community, now_ms: int) -> Transition:
     if introduction.suggestion.newcomer is None:
-        return meetings.introduce(introduction, community, now_ms)
+        introduced = meetings.introduce(introduction, community, now_ms)
+        # For who was set aside it fell through, and they are told so, as anybody would be.
+        aside = emails_to(introduced.introduction, introduction.set_aside, EmailKind.CLOSING, now_ms)
+        return Transition(introduced.introduction, introduced.emails + aside)
     return Transition(
         changed(
             introduction,
@@ -233,6 +249,7 @@ def _fall_through(introduction: Introduction, now_ms: int) -> Transition:
         closing_reason=ClosingReason.DECLINED if introduction.said_no else ClosingReason.EXPIRED,
     )
     # Those who hoped in vain deserve a word. A group that would have taken somebody in still has itself.
-    hoped = [member for member in closed.suggestion.engages if member in closed.said_yes]
+    said_yes = (*closed.said_yes, *closed.set_aside)
+    hoped = [member for member in closed.suggestion.engages if member in said_yes]
     emails: tuple[Email, ...] = emails_to(closed, hoped, EmailKind.CLOSING, now_ms)
     return Transition(closed, emails)

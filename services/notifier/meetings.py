@@ -24,6 +24,7 @@ from services.notifier.events import (
     NeverTold,
     OfferedToOpen,
     Proposed,
+    SetAside,
     TimePassed,
     Transition,
     Withdrawn,
@@ -89,7 +90,7 @@ def advance(introduction: Introduction, event: Event, *, community: Community, n
             return _join(introduction, newcomer, now_ms)
         case TimePassed():
             return _let_time_pass(introduction, community, now_ms)
-        case Proposed() | Answered():
+        case Proposed() | Answered() | SetAside():
             return Transition(introduction)  # They know each other already: nothing can be taken back.
         case _:
             assert_never(event)

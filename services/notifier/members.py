@@ -2,74 +2,119 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable
-from itertools import combinations
 
 from shared import topics
-from shared.contracts import Contact, PartnerRequest, PartnerRequestKind, Preference, PreferenceKind
+from shared.contracts import (
+    Contact,
+    PartnerPreference,
+    PartnerPreferenceKind,
+    PartnerRequest,
+    PartnerRequestKind,
+    Preference,
+    PreferenceKind,
+    Record,
+    ReviewOrder,
+    Service,
+)
+from shared.erased import ErasedMembers
+from shared.safety import KeptApart, Reviews
 
-_KEEPS_APART = frozenset({PreferenceKind.BLOCK, PreferenceKind.REPORT})
+Pause = Preference | PartnerPreference
 
 
 class Members:
-    """The fold of `contacts`, `preferences` and `partner-requests`."""
+    """The fold of who members are, what they wish, what operators decide of them, and who is erased."""
 
     def __init__(self) -> None:
+        self.reviews = Reviews()
+        self.erased = ErasedMembers(Service.NOTIFIER)
         self._contacts: dict[str, Contact] = {}
         self._requests: dict[str, PartnerRequest] = {}
-        self._preferences: dict[str, Preference] = {}
-        self._apart: defaultdict[str, set[str]] = defaultdict(set)
-        """By member: the keys of the blocks and reports that they made."""
+        self._own: dict[str, dict[str, Preference]] = {}
+        """By member, then by key: what they told us on our pages."""
+        self._passed_on: dict[str, dict[str, PartnerPreference]] = {}
+        """The same, of what their partner app passed on."""
+        self._apart = KeptApart()
 
-    def apply(self, record: Contact | Preference | PartnerRequest) -> None:
+    def apply(self, record: Contact | Preference | PartnerPreference | PartnerRequest | ReviewOrder) -> set[str]:
+        """Take in one record; gives the members of whom something else may be true now."""
         match record:
+            case Contact() if record.member in self.erased:
+                pass  # For good: what a partner sends of them after it is not theirs to send.
             case Contact():
                 self._contacts[record.key] = record
-            case Preference():
-                self._preferences[record.key] = record
-                if record.kind in _KEEPS_APART and record.about is not None:
-                    self._apart[record.member].add(record.key)
-            case PartnerRequest():
+            case PartnerRequest() if record.kind is PartnerRequestKind.LEFT:
                 self._requests[record.key] = record
+            case ReviewOrder():
+                self.reviews.order(record)
+            case Preference():
+                concerned = self._forget_preference(record.key)
+                self._own.setdefault(record.member, {})[record.key] = record
+                self._apart.add(record)
+                self.reviews.add(record)
+                return {*concerned, record.about or record.member}
+            case PartnerPreference():
+                self._forget_passed_on(record.key)
+                self._passed_on.setdefault(record.member, {})[record.key] = record
+                self._apart.add(record)
+        return {record.member}
 
-    def remove(self, topic: str, key: str) -> str:
-        """Take in a tombstone of one of the three topics; gives the member."""
-        member = key.partition("/")[0]
+    def hear_of_erasure(self, topic: str, key: str, record: Record | None) -> bool:
+        """Take in what any record says about erasures; whether its member is forgotten by that."""
+        is_forgotten = self.erased.apply(topic, key, record)
+        if is_forgotten:
+            self._contacts.pop(key.partition("/")[0], None)
+        return is_forgotten
+
+    def remove(self, topic: str, key: str) -> set[str]:
+        """Take in a tombstone of one of the topics; gives the members whom it concerns."""
         match topic:
             case topics.CONTACTS.name:
                 self._contacts.pop(key, None)
             case topics.PARTNER_REQUESTS.name:
                 self._requests.pop(key, None)
+            case topics.REVIEW_ORDERS.name:
+                self.reviews.forget_order(key)
             case topics.PREFERENCES.name:
-                self._preferences.pop(key, None)
-                self._apart.get(member, set()).discard(key)
-        return member
+                return self._forget_preference(key)
+            case topics.PARTNER_PREFERENCES.name:
+                self._forget_passed_on(key)
+        return {key.partition("/")[0]}
+
+    # Who they are, and what they told us
 
     def contact(self, member: str) -> Contact | None:
         """How to reach them; None from the moment on at which they asked to be erased."""
-        return None if self.is_erased(member) else self._contacts.get(member)
+        return self._contacts.get(member)
 
     def preferences(self, member: str) -> list[Preference]:
-        """All that they told us about themselves, in a fixed order."""
-        own = [self._preferences.get(f"{member}/{kind}") for kind in PreferenceKind]
-        apart = [self._preferences[key] for key in sorted(self._apart.get(member, ()))]
-        return [preference for preference in own if preference is not None] + apart
+        """All that they told us about themselves on our pages, in a fixed order."""
+        order = list(PreferenceKind)
+        return sorted(self._own.get(member, {}).values(), key=lambda one: (order.index(one.kind), one.key))
 
-    def pause(self, member: str) -> Preference | None:
-        return self._preferences.get(f"{member}/{PreferenceKind.PAUSE}")
+    def passed_on(self, member: str) -> list[PartnerPreference]:
+        """All that their partner app has passed on of them, in a fixed order."""
+        return [one for _, one in sorted(self._passed_on.get(member, {}).items())]
+
+    # Whether they want to be reached
+
+    def pauses(self, member: str) -> list[Pause]:
+        """Their own, and the one that their partner app passed on: each holds by itself, over or not."""
+        own = self._own.get(member, {}).get(f"{member}/{PreferenceKind.PAUSE}")
+        passed_on = self._passed_on.get(member, {}).get(f"{member}/{PartnerPreferenceKind.PAUSE}")
+        return [pause for pause in (own, passed_on) if pause is not None]
 
     def is_paused(self, member: str, now_ms: int) -> bool:
-        pause = self.pause(member)
-        return pause is not None and pause.holds_at(now_ms)
+        return any(pause.holds_at(now_ms) for pause in self.pauses(member))
 
     def has_unsubscribed(self, member: str) -> bool:
         """For good: a partner's later update of their data must not undo what they told us themselves."""
-        return f"{member}/{PreferenceKind.UNSUBSCRIBE}" in self._preferences
+        return f"{member}/{PreferenceKind.UNSUBSCRIBE}" in self._own.get(member, {})
 
     def is_erased(self, member: str) -> bool:
-        """For good, too: what a partner sends of them after it is not theirs to send."""
-        return f"{member}/{PreferenceKind.ERASE}" in self._preferences
+        """By themselves, by their partner app or by an operator: for good, too."""
+        return member in self.erased
 
     def has_left(self, member: str) -> bool:
         """Whether their partner said that they left, and no later sign-up says otherwise."""
@@ -80,25 +125,56 @@ class Members:
         return contact is None or contact.accepted_at_ms <= request.requested_at_ms
 
     def is_gone(self, member: str) -> bool:
-        """Left, unsubscribed or erased: nobody writes to them again."""
-        return self.has_left(member) or self.has_unsubscribed(member) or self.is_erased(member)
+        """Left, unsubscribed, erased, or removed by an operator: nobody writes to them again."""
+        return (
+            self.has_left(member)
+            or self.has_unsubscribed(member)
+            or self.is_erased(member)
+            or self.reviews.is_removed(member)
+        )
 
     def is_away(self, member: str, now_ms: int) -> bool:
         """Gone, or on a pause: not to be invited."""
         return self.is_gone(member) or self.is_paused(member, now_ms)
 
-    def avoids(self, member: str) -> set[str]:
+    # By whom never again
+
+    def avoids(self, member: str) -> Collection[str]:
         """Whom they have blocked or reported."""
-        return {key.rpartition("/")[2] for key in self._apart.get(member, ())}
+        return self._apart.avoids(member)
+
+    def has_reported(self, member: str, other: str) -> bool:
+        return f"{member}/{PreferenceKind.REPORT}/{other}" in self._own.get(member, {})
 
     def are_apart(self, one: str, other: str) -> bool:
         """Whether either of two has blocked or reported the other: it holds both ways, whoever did it."""
-        return other in self.avoids(one) or one in self.avoids(other)
+        return self._apart.are_apart(one, other)
 
     def any_apart(self, members: Iterable[str]) -> bool:
         """Whether any two of some members are to be kept apart."""
-        return any(self.are_apart(one, other) for one, other in combinations(members, 2))
+        return self._apart.any_apart(members)
 
-    def avoids_one_of(self, member: str, others: Collection[str]) -> bool:
+    def avoids_one_of(self, member: str, others: Iterable[str]) -> bool:
         """Whether they have blocked or reported one of `others`."""
-        return not self.avoids(member).isdisjoint(others)
+        avoided = self.avoids(member)
+        return any(other in avoided for other in others)
+
+    def any_held(self, members: Iterable[str]) -> bool:
+        """Whether any of some members is to be introduced to nobody new: held for review, or removed."""
+        return any(map(self.reviews.is_held, members))
+
+    # Details
+
+    def _forget_preference(self, key: str) -> set[str]:
+        member = key.partition("/")[0]
+        known = self._own.get(member, {}).pop(key, None)
+        if known is None:
+            return {member}
+        self._apart.discard(known)
+        self.reviews.discard(known)
+        return {member, known.about or member}
+
+    def _forget_passed_on(self, key: str) -> None:
+        known = self._passed_on.get(key.partition("/")[0], {}).pop(key, None)
+        if known is not None:
+            self._apart.discard(known)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from services.notifier.answers import Answers
-from services.notifier.events import Answered, CheckedIn, Event, Joined, NeverTold, OfferedToOpen, Withdrawn
+from services.notifier.events import Answered, CheckedIn, Event, Joined, NeverTold, OfferedToOpen, SetAside, Withdrawn
 from services.notifier.mailbag import Mailbag
-from services.notifier.members import Members
+from services.notifier.members import Members, Pause
 from shared import ids
 from shared.contracts import (
     Choice,
@@ -70,14 +70,20 @@ def _before(
 ) -> Iterable[Event]:
     for member in introduction.members:
         choice = facts.answers.answer(introduction.introduction, member)
+        said_no = member in introduction.said_no and member not in introduction.set_aside
         if _is_out(introduction, member, choice, facts, now_ms) or _seat_is_gone(introduction, member, group):
-            if member not in introduction.said_no:
+            if not said_no:
+                yield Withdrawn(member)
+        elif choice is not None and choice.kind is ChoiceKind.NO:
+            if not said_no:
+                yield Answered(member, ChoiceKind.NO)
+        elif _must_not_be_introduced(introduction, member, facts):
+            if choice is not None and member not in introduction.set_aside:
+                yield SetAside(member)
+            elif choice is None and not said_no:
                 yield Withdrawn(member)
         elif choice is None:
             continue
-        elif choice.kind is ChoiceKind.NO:
-            if member not in introduction.said_no:
-                yield Answered(member, ChoiceKind.NO)
         elif member not in introduction.said_yes and not (
             # Free since their no, and perhaps taken since: then it is too late to come back.
             member in introduction.said_no and member in introduction.suggestion.engages and engaged_elsewhere(member)
@@ -90,15 +96,27 @@ def _is_out(introduction: Introduction, member: str, choice: Choice | None, fact
         return True
     if member in facts.refused.get(introduction.introduction, ()) or facts.is_unreachable(member):
         return True
-    pause = facts.members.pause(member)
-    if pause is None or (choice is not None and choice.chosen_at_ms > pause.chosen_at_ms):
-        return False  # The last thing a member said counts, and a yes after a pause is a yes.
-    # A pause since the invitation stays a no to it, even after the pause is over.
-    return pause.holds_at(now_ms) or (
+    return any(
+        # The last thing a member said counts, and a yes after a pause is a yes.
+        (choice is None or choice.chosen_at_ms <= pause.chosen_at_ms)
+        and (pause.holds_at(now_ms) or _was_paused_since(introduction, pause))
+        for pause in facts.members.pauses(member)
+    )
+
+
+def _was_paused_since(introduction: Introduction, pause: Pause) -> bool:
+    """A pause since the invitation stays a no to it, even after the pause is over."""
+    return (
         pause.until_ms is not None
         and pause.until_ms > pause.chosen_at_ms  # not one that was ended early
         and pause.chosen_at_ms >= introduction.proposed_at_ms
     )
+
+
+def _must_not_be_introduced(introduction: Introduction, member: str, facts: Facts) -> bool:
+    """Whether they are held for review; of a seat, whether anybody is: a group with such a member takes nobody in."""
+    is_seat = introduction.suggestion.kind is SuggestionKind.SEAT
+    return facts.members.any_held(introduction.members if is_seat else (member,))
 
 
 def _seat_is_gone(introduction: Introduction, member: str, group: Introduction | None) -> bool:

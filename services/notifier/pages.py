@@ -28,7 +28,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import orjson
@@ -147,6 +147,17 @@ async def _fields(request: Request) -> Fields:
     return {name: tuple(values) for name, values in parsed.items()}
 
 
+class Acquaintance(NamedTuple):
+    """Somebody whom a member can block or report."""
+
+    handle: str
+    """What stands for them in the form."""
+    member: str
+    first_name: str
+    blocked: bool
+    """Already: they can still be reported."""
+
+
 class _Pages:
     def __init__(
         self,
@@ -184,7 +195,7 @@ class _Pages:
             return link
         if link.purpose in _NEEDS_STATE and self._directory(link.community) is None:
             return self._page("elsewhere", 503, link)
-        people = {handle: member for handle, member, _ in self._people(link)}
+        people = {person.handle: person.member for person in self._people(link)}
         now_ms = self._clock()
         decision = decide(link, fields, self._communities[link.community], now_ms, people=people)
         if decision.record is not None:
@@ -223,16 +234,18 @@ class _Pages:
             return self._page("unknown", 404, None)
         return link if link.community in self._communities else self._page("unknown", 404, None)
 
-    def _people(self, link: Link) -> list[tuple[str, str, str]]:
-        """Whom the member can block: what stands for them in the form, their id, their first name."""
+    def _people(self, link: Link) -> list[Acquaintance]:
+        """Whom the member can block or report."""
         state = self._directory(link.community)
         if link.purpose is not LinkPurpose.BLOCK or state is None:
             return []
         avoided = state.members.avoids(link.member)
         return [
-            (self._links.handle(link.member, other), other, contact.first_name)
+            Acquaintance(self._links.handle(link.member, other), other, contact.first_name, other in avoided)
             for other in state.acquaintances(link.member)
-            if other not in avoided and (contact := state.members.contact(other)) is not None
+            # Who is blocked can still be reported.
+            if not state.members.has_reported(link.member, other)
+            and (contact := state.members.contact(other)) is not None
         ]
 
     def _page(
@@ -250,7 +263,8 @@ class _Pages:
         if link is not None and community is not None:
             values |= self._values(name, link, community, words.phrases, until_ms)
             if name == "data" and state is not None:
-                values["stored"] = all_about(link.member, state)
+                values["stored"] = all_about(link.member, state, self._clock())
+                values["contact_address"] = community.sender if community else ""
         headers = {**_HEADERS, "Retry-After": "60"} if status == 503 else dict(_HEADERS)
         return HTMLResponse(self._templates[words.locale][name].render(values), status_code=status, headers=headers)
 
@@ -266,7 +280,7 @@ class _Pages:
             "until_date": phrases.day(until_ms, community.time_zone),
             "today": phrases.day(now_ms, community.time_zone),
             "other_link": self._links.also(link, other) if other is not None else "",
-            "people": [{"handle": handle, "first_name": first_name} for handle, _, first_name in self._people(link)],
+            "people": [person._asdict() for person in self._people(link)],
         }
         if name in ("settings", "data"):
             values["links"] = {page_of(purpose): self._links.also(link, purpose) for purpose in LinkPurpose}

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
@@ -136,6 +136,7 @@ class Sender:
         self._traffic = traffic or Traffic()
         self._free = asyncio.Semaphore(self._bounds.concurrent_max)
         self._in_flight: set[str] = set()
+        self._under_way: dict[str, Email] = {}
         self._room: WaitingRoom[_Try] = WaitingRoom()
         self._traffic.rooms.add(self._room)
 
@@ -165,6 +166,14 @@ class Sender:
         """Emails that are being sent, or wait here for their time. Not to be changed."""
         return self._in_flight
 
+    @property
+    def under_way(self) -> Mapping[str, Email]:
+        """By id: emails that were let through the gate, and of which it is not recorded yet what came of that.
+
+        Whatever of a member's is not in it, nor in the ledger as `sending`, asks the gate before it goes.
+        """
+        return self._under_way
+
     def next_due_ms(self, state: PartitionState) -> int | None:
         """When `retry_due` next has something to do."""
         return self._room.next_ms(self._clock(), self._traffic.limits, state.orders.is_stopped)
@@ -175,11 +184,13 @@ class Sender:
         self._in_flight |= {one.email.email for one in tries}
         finals: list[Delivery] = []
         waiting: list[_Try] = []
+        let_go: list[str] = []
         try:
             looked_up = await asyncio.gather(*(self._look_up(one, state) for one in tries))
             finals += [found for found in looked_up if isinstance(found, Delivery)]
             attempts, withheld = self._let_go([found for found in looked_up if isinstance(found, _Try)], state, waiting)
             finals += withheld
+            let_go = [one.email.email for one in attempts]
             await self._record(
                 [*finals, *(self._delivery(one, DeliveryState.SENDING, state) for one in attempts)], state
             )
@@ -192,6 +203,8 @@ class Sender:
             await self._record(concluded, state)
             return finals + [delivery for delivery in concluded if delivery.state.is_final]
         finally:
+            for email in let_go:
+                self._under_way.pop(email, None)
             self._in_flight -= {one.email.email for one in tries} - {one.email.email for one in waiting}
 
     async def _look_up(self, one: _Try, state: PartitionState) -> Delivery | _Try:
@@ -229,6 +242,7 @@ class Sender:
                 continue
             is_probe = self._traffic.breaker.probe(domain, now_ms)
             attempts.append(replace(one, attempts=one.attempts + 1, domain=domain, is_probe=is_probe))
+            self._under_way[one.email.email] = one.email
         return attempts, withheld
 
     def _is_held(self, one: _Try, state: PartitionState, now_ms: int) -> bool:
@@ -255,6 +269,10 @@ class Sender:
         async with self._free:
             set_out_at_ms = self._clock()
             if self._traffic.is_cut_off(one.email, state, set_out_at_ms, is_probe=one.is_probe):
+                return _NotTried()
+            # Once more, since it was recorded and has waited for its turn since: it is put into words in the
+            # next moment, and whoever has gone by then is neither written to nor told of.
+            if self._gate(one.email, state, set_out_at_ms) is not None:
                 return _NotTried()
             outcome = await self._hand_over(one, state, set_out_at_ms)
         self._traffic.learn(

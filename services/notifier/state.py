@@ -45,12 +45,16 @@ from shared.contracts import (
     DeliveryState,
     Email,
     EmailKind,
+    Erasure,
+    ErasureOrder,
     Introduction,
     IntroductionState,
     MailOrder,
+    PartnerPreference,
     PartnerRequest,
     Preference,
     Record,
+    ReviewOrder,
     SealedContact,
     Suggestion,
     Suppression,
@@ -110,15 +114,22 @@ class PartitionState:
 
         Raises `SealError` for a contact that is sealed and does not open; nothing is changed then.
         """
+        if self.members.hear_of_erasure(topic, key, record):
+            self.suppressions.forget_member(key.partition("/")[0])
+            self.sealed.replaced(key.partition("/")[0])
+            self._touch_member(key.partition("/")[0])
         match record:
+            case Erasure() | ErasureOrder():
+                pass
             case None:
                 self._remove(topic, key)
-            case Contact() | Preference() | PartnerRequest():
-                self.members.apply(record)
+            case Contact() | Preference() | PartnerPreference() | PartnerRequest() | ReviewOrder():
                 if isinstance(record, Contact):
                     self.sealed.replaced(record.member)
-                    self.suppressions.contact(record)
-                self._touch_member(record.member)
+                    if not self.members.is_erased(record.member):
+                        self.suppressions.contact(record)
+                for member in self.members.apply(record):
+                    self._touch_member(member)
             case SealedContact():
                 self._apply_opened(self.sealed.on_contact(record))
             case ContactKey():
@@ -252,6 +263,8 @@ class PartitionState:
     ) -> Transition | None:
         asked = suggestion.engages
         if any(self.members.is_away(member, now_ms) for member in asked) or self.members.any_apart(suggestion.members):
+            return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
+        if self.members.any_held(suggestion.members):
             return never_proposed(suggestion, ClosingReason.LEFT, now_ms)
         if any(self.suppressions.is_unreachable(member) for member in asked):
             return never_proposed(suggestion, ClosingReason.UNREACHABLE, now_ms)
@@ -394,11 +407,18 @@ class PartitionState:
         match topic:
             case topics.CONTACT_KEYS.name:
                 self.sealed.forget_key(key)
-            case topics.CONTACTS.name | topics.PREFERENCES.name | topics.PARTNER_REQUESTS.name:
+            case (
+                topics.CONTACTS.name
+                | topics.PREFERENCES.name
+                | topics.PARTNER_PREFERENCES.name
+                | topics.PARTNER_REQUESTS.name
+                | topics.REVIEW_ORDERS.name
+            ):
                 if topic == topics.CONTACTS.name:
                     self.sealed.replaced(key)
                     self.suppressions.forget_member(key)
-                self._touch_member(self.members.remove(topic, key))
+                for member in self.members.remove(topic, key):
+                    self._touch_member(member)
             case topics.SUPPRESSIONS.name | topics.UNREACHABLE.name | topics.MAIL_ORDERS.name:
                 for member in self.suppressions.remove(topic, key):
                     self._touch_member(member)
@@ -414,6 +434,8 @@ class PartitionState:
             case topics.DELIVERIES.name | topics.OUTBOX.name:
                 self.mailbag.forget(key)
                 self._perhaps_over |= self._over
+            case topics.ERASURE_ORDERS.name | topics.ERASURES.name:
+                pass  # A word that is taken back is of no use: it was for good.
             case topics.SUGGESTIONS.name | topics.CHOICES.name | topics.BOUNCES.name:
                 pass  # Not compacted: a tombstone there means nothing.
             case _:

@@ -20,6 +20,9 @@ bounces        `Bounce`                             `shared.contracts.mail`
 suppressions   `Suppression`                        `shared.contracts.mail`
 unreachable    `Unreachable`                        `shared.contracts.mail`
 mail-orders    `MailOrder`                          `shared.contracts.mail`
+erasure-orders `ErasureOrder`                       `shared.contracts.erasure`
+erasures       `Erasure`                            `shared.contracts.erasure`
+review-orders  `ReviewOrder`                        `shared.contracts.review`
 ============== ==================================== =======================
 
 Times on topics are integers, milliseconds since the epoch in UTC, and say so in
@@ -28,6 +31,7 @@ their names. Only `Contact` (and a partner's own `SignUp`) holds personal data.
 
 from shared.contracts.choice import Choice, ChoiceKind, Preference, PreferenceKind
 from shared.contracts.email import Delivery, DeliveryState, Email, EmailKind, Fault
+from shared.contracts.erasure import Erasure, ErasureOrder, Service, asks_for_erasure
 from shared.contracts.introduction import ClosingReason, Introduction, IntroductionState, Meeting
 from shared.contracts.mail import (
     EVERYWHERE,
@@ -42,6 +46,7 @@ from shared.contracts.mail import (
 from shared.contracts.member import Contact, PartnerRequest, PartnerRequestKind, Profile
 from shared.contracts.partner import Partner, PartnerKey, PartnerPreference, PartnerPreferenceKind
 from shared.contracts.record import Record
+from shared.contracts.review import ReviewOrder, ReviewOrderKind
 from shared.contracts.sealed import ContactKey, SealedContact
 from shared.contracts.signup import (
     Blocking,
@@ -80,6 +85,8 @@ __all__ = [
     "DeliveryState",
     "Email",
     "EmailKind",
+    "Erasure",
+    "ErasureOrder",
     "EventType",
     "Fault",
     "Introduction",
@@ -102,13 +109,17 @@ __all__ = [
     "PreferenceKind",
     "Profile",
     "Record",
+    "ReviewOrder",
+    "ReviewOrderKind",
     "RoundReference",
     "ScoreParts",
     "SealedContact",
+    "Service",
     "SignUp",
     "Suggestion",
     "SuggestionKind",
     "Suppression",
     "SuppressionReason",
     "Unreachable",
+    "asks_for_erasure",
 ]

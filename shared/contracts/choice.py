@@ -64,7 +64,7 @@ class PreferenceKind(StrEnum):
     BLOCK = "block"
     """Never again with `about`, either way."""
     REPORT = "report"
-    """A block, and operators learn that `about` was reported."""
+    """A block, and operators learn that `about` was reported; by enough people, and they are held for review."""
     LOOKING_FOR = "looking-for"
     """What they look for from now on, whatever their partner app says."""
     ERASE = "erase"

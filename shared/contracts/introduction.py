@@ -86,7 +86,7 @@ class Meeting(BaseModel):
 class Introduction(Record):
     """The state of one introduction. Holds ids only.
 
-    Invariants: `said_yes` and `said_no` are disjoint subsets of `suggestion.members`;
+    Invariants: `said_yes` and `said_no` are disjoint subsets of `suggestion.members`, `set_aside` is one of `said_no`;
     `introduced` is empty until the state is introduced, and then a subset of `said_yes`;
     `present` is a subset of `introduced` and `joined`, and nobody in it is in `left`.
     """
@@ -97,6 +97,9 @@ class Introduction(Record):
     said_yes: tuple[str, ...] = ()
     said_no: tuple[str, ...] = ()
     """No, or out: paused, left, unsubscribed, unreachable. Never shown to anybody."""
+    set_aside: tuple[str, ...] = ()
+    """Of those, who said yes all the same, and cannot be introduced since somebody in it is held for review. For them
+    it falls through like any other: they are told so, at the time of telling. Never shown to anybody."""
     introduced: tuple[str, ...] = ()
     proposed_at_ms: int
     answer_by_ms: int

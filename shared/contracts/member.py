@@ -49,6 +49,9 @@ class Contact(Record):
     locale: str
     own_words: str = ""
     consent_wording: str
+    """The version of the text that they agreed to."""
+    consent_given_at_ms: int | None = None
+    """When they agreed; none in records from before that was kept."""
     accepted_at_ms: int
     time_zone: str | None = None
     """IANA name of where the member lives, for quiet hours; the community's own unless told."""
@@ -62,10 +65,15 @@ class PartnerRequestKind(StrEnum):
     """What a partner may ask for on a member's behalf."""
 
     LEFT = "left"
+    ERASED = "erased"
+    """Forget them. For good, as if the member had asked for it on a page of ours."""
 
 
 class PartnerRequest(Record):
-    """The latest thing a partner asked for. A sign-up accepted after `requested_at_ms` outlives a leave."""
+    """The latest thing a partner asked for. A sign-up accepted after `requested_at_ms` outlives a leave.
+
+    An erasure has a key of its own, so that no leave that crosses it can ever take its place.
+    """
 
     member: str
     kind: PartnerRequestKind
@@ -73,4 +81,4 @@ class PartnerRequest(Record):
 
     @property
     def key(self) -> str:
-        return self.member
+        return self.member if self.kind is PartnerRequestKind.LEFT else f"{self.member}/{self.kind}"

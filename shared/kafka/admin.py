@@ -71,7 +71,9 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[TopicSpec], settings:
                 topic.name,
                 settings.partitions,
                 settings.replication_factor,
-                topic_configs=topic.config(compaction_lag_ms_max=settings.compaction_lag_ms_max),
+                topic_configs=topic.config(
+                    compaction_lag_ms_max=settings.compaction_lag_ms_max, erased_within_ms=settings.erased_within_ms
+                ),
             )
             for topic in topics
         ]

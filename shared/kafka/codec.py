@@ -14,6 +14,8 @@ from shared.contracts import (
     ContactKey,
     Delivery,
     Email,
+    Erasure,
+    ErasureOrder,
     Introduction,
     MailOrder,
     PartnerPreference,
@@ -21,6 +23,7 @@ from shared.contracts import (
     Preference,
     Profile,
     Record,
+    ReviewOrder,
     SealedContact,
     Suggestion,
     Suppression,
@@ -44,6 +47,9 @@ MODELS = MappingProxyType[str, type[Record]](
         topics.SUPPRESSIONS.name: Suppression,
         topics.UNREACHABLE.name: Unreachable,
         topics.MAIL_ORDERS.name: MailOrder,
+        topics.ERASURE_ORDERS.name: ErasureOrder,
+        topics.ERASURES.name: Erasure,
+        topics.REVIEW_ORDERS.name: ReviewOrder,
     }
 )
 """What lies on each of our own topics. (`signups` is the partners': `services.intake` reads it.)"""

@@ -1,4 +1,4 @@
-"""What a member is given when they ask for everything: all that is theirs, and nothing that is not."""
+"""The export: everything of the member's, nothing of anybody else's, and no topic forgotten."""
 
 from __future__ import annotations
 
@@ -6,143 +6,162 @@ import json
 from typing import Any
 
 import pytest
+from arc_samples import at
+from fastapi.testclient import TestClient
+from notifier_samples import GROUP, MEMBERS, NAMES, NOW, PAIR, block, choice, contact, erase
+from pydantic import SecretStr
+from test_accept import EVENT
+from typer.testing import CliRunner
 
+from connection.cli import cli
+from demo.kafka import EmbeddedKafka
+from services.intake.app import build_app as build_intake
+from services.intake.settings import IntakeSettings
 from services.notifier.export import NOT_EXPORTED, SECTIONS, Found, export
-from services.notifier.export_reading import READS
-from shared import ids, topics
 from shared.contracts import (
-    Anchor,
-    Choice,
     ChoiceKind,
-    ClosingReason,
-    Introduction,
+    EmailKind,
+    ErasureOrder,
     IntroductionState,
-    Meeting,
-    MeetingPlace,
+    PartnerRequest,
+    PartnerRequestKind,
     Preference,
     PreferenceKind,
     Record,
-    RoundReference,
-    ScoreParts,
-    Suggestion,
-    SuggestionKind,
 )
+from shared.ids import member_id
+from shared.lifeline import Lifeline
+from shared.settings import KafkaSettings
+from shared.topics import TOPICS
 
-NOW = 1_790_000_000_000
-ME, OTHER, THIRD = (ids.member_id("london", "club", name) for name in ("amara", "ben", "chidi"))
-
-
-def a_suggestion() -> Suggestion:
-    members = tuple(sorted((ME, OTHER)))
-    return Suggestion(
-        community="london", suggestion=ids.suggestion_id(members, 0), kind=SuggestionKind.PAIR, members=members,
-        opener=OTHER, anchor=Anchor(kind="interest", word="books"), shared_interests=("books", "running"),
-        place=MeetingPlace(name="Notting Hill", latitude=51.51, longitude=-0.2, farthest_km=3.2), slot="tue-evening",
-        score=ScoreParts(interests=0.5, openness=0.7, practical=0.9, total=0.6), weights={}, reasons=("Secret.",),
-        waited_ms=1000, suggested_at_ms=NOW, round=RoundReference(round="r_1", seed=1, engine="t", offsets={}),
-    )  # fmt: skip
+ME, OTHER = MEMBERS[:2]
 
 
-def an_introduction(**more: Any) -> Introduction:
-    return Introduction(
-        community="london", introduction=a_suggestion().suggestion, suggestion=a_suggestion(), proposed_at_ms=NOW,
-        answer_by_ms=NOW + 1000, **{"state": IntroductionState.PROPOSED, **more},
-    )  # fmt: skip
-
-
-def preference(member: str, kind: PreferenceKind, about: str | None = None) -> Preference:
-    return Preference(community="london", member=member, kind=kind, chosen_at_ms=NOW, about=about)
-
-
-def told(topic: topics.TopicSpec, *records: Record, now_ms: int = NOW) -> list[dict[str, Any]]:
-    document = export(ME, [Found(topic.name, record) for record in records], now_ms)
-    json.dumps(document)
-    (name,) = [section.name for section in SECTIONS if section.topic is topic]
-    entries: list[dict[str, Any]] = document[name]["entries"]
-    return entries
-
-
-def test_no_topic_is_forgotten() -> None:
-    exported = [section.topic.name for section in SECTIONS]
-    assert len(set(exported)) == len(exported)
-    assert not set(exported) & NOT_EXPORTED.keys()
-    assert {*exported, *NOT_EXPORTED} == topics.TOPICS.keys(), (
-        "a topic must have a section in services/notifier/export.py, or a reason in NOT_EXPORTED why it has none"
-    )
-    assert {*exported} <= {topic.name for topic in READS}
-    assert all("notifier" in topic.readers for topic in READS), "whoever serves the link must be allowed to read it"
-
-
-def test_others_blocks_and_answers_are_not_told_and_ones_own_are_without_an_id() -> None:
-    found = told(
-        topics.PREFERENCES,
-        preference(OTHER, PreferenceKind.REPORT, ME),
-        preference(ME, PreferenceKind.BLOCK, OTHER),
-    )
-    assert [(one["kind"], one["about"]) for one in found] == [("block", "somebody you were introduced to")]
-    answers = [
-        Choice(community="london", member=who, introduction="s_1", kind=kind, chosen_at_ms=NOW)
-        for who, kind in ((ME, ChoiceKind.YES), (OTHER, ChoiceKind.NO))
+def found(**records: Record | list[Any]) -> list[Found]:
+    """Records by topic, with - in its name written _."""
+    return [
+        Found(topic.replace("_", "-"), record)
+        for topic, some in records.items()
+        for record in (some if isinstance(some, list) else [some])
     ]
-    assert [one["kind"] for one in told(topics.CHOICES, *answers)] == ["yes"]
 
 
-def test_a_suggestion_tells_what_is_shared_and_not_who_they_are() -> None:
-    (one,) = told(topics.SUGGESTIONS, a_suggestion())
-    assert one["because_you_all_share"] == ["books", "running"]
-    assert one["you_would_be_asked_to_go_first"] is False
-    assert OTHER not in json.dumps(one)
+def text(*about: Found, now_ms: int = NOW) -> str:
+    return json.dumps(export(ME, about, now_ms))
+
+
+def test_every_topic_is_exported_or_says_why_not() -> None:
+    told = [section.topic.name for section in SECTIONS]
+    assert sorted([*told, *NOT_EXPORTED]) == sorted(TOPICS)
+    assert all(reason.endswith(".") for reason in NOT_EXPORTED.values())
+
+
+def test_of_others_it_tells_nothing_they_did_not_tell() -> None:
+    introduction, emails = at(GROUP, EmailKind.INTRODUCTION)
+    report = Preference(community="london", member=OTHER, kind=PreferenceKind.REPORT, chosen_at_ms=NOW, about=ME)
+    document = text(
+        *found(
+            contacts=[contact(ME, own_words="I still eat lunch alone."), contact(OTHER)],
+            preferences=[block(OTHER, ME), report, block(ME, OTHER)],
+            suggestions=GROUP,
+            introductions=introduction,
+            choices=[choice(ME, GROUP.suggestion, ChoiceKind.YES), choice(OTHER, GROUP.suggestion, ChoiceKind.NO)],
+            outbox=list(emails),
+        )
+    )
+    assert "I still eat lunch alone." in document
+    assert NAMES[0] in document
+    for member, name in zip(MEMBERS[1:], NAMES[1:], strict=True):
+        assert member not in document
+        assert name not in document
+    assert "report" not in json.dumps(json.loads(document)["what_you_told_us"])
+    assert document.count("somebody you were introduced to") == 1, "whom they blocked, by no name"
+
+
+def test_a_no_looks_like_silence() -> None:
+    introduction, _ = at(PAIR, EmailKind.INVITATION)
+    declined = introduction.model_copy(
+        update={"said_yes": (ME,), "said_no": (OTHER,), "state": IntroductionState.CLOSED, "closed_at_ms": NOW + 1}
+    )
+    silent = introduction.model_copy(update={"said_yes": (ME,)})
+    for now_ms in (NOW + 5, introduction.answer_by_ms + 5):
+        one, other = (text(*found(introductions=each), now_ms=now_ms) for each in (declined, silent))
+        assert one == other
 
 
 @pytest.mark.parametrize(
-    "said",
+    "asked",
     [
-        {"said_no": (OTHER,), "closing_reason": ClosingReason.DECLINED},
-        {"said_no": (), "closing_reason": ClosingReason.EXPIRED},
+        erase(ME),
+        ErasureOrder(community="london", member=ME, ordered_at_ms=NOW),
+        PartnerRequest(community="london", member=ME, kind=PartnerRequestKind.ERASED, requested_at_ms=NOW),
     ],
 )
-def test_a_no_looks_like_silence(said: dict[str, Any]) -> None:
-    closed = an_introduction(
-        state=IntroductionState.CLOSED, said_yes=(ME,), closed_at_ms=NOW + 10, revision=len(said["said_no"]), **said
-    )
-    open_ = an_introduction(said_yes=(ME,))
-    assert told(topics.INTRODUCTIONS, closed) == told(topics.INTRODUCTIONS, open_), "until the time is over"
-    (after,) = told(topics.INTRODUCTIONS, closed, now_ms=NOW + 2000)
-    assert (after["state"], after["your_answer"]) == ("did not come together", "yes")
-    assert after == told(topics.INTRODUCTIONS, an_introduction(said_yes=(ME,)), now_ms=NOW + 2000)[0]
-
-
-def test_of_a_date_one_is_told_what_one_said_oneself() -> None:
-    meeting = Meeting(
-        occasion=1, number=1, starts_at_ms=NOW, ends_at_ms=NOW + 1, invited=(ME, OTHER), check_in_at_ms=NOW,
-        met=(ME, OTHER), again=(ME,), not_again=(OTHER,),
-    )  # fmt: skip
-    (one,) = told(
-        topics.INTRODUCTIONS,
-        an_introduction(
-            state=IntroductionState.INTRODUCED, said_yes=(ME, OTHER), introduced=(ME, OTHER), present=(ME, OTHER),
-            introduced_at_ms=NOW, meeting=meeting,
-        ),
-    )  # fmt: skip
-    assert one["date"]["what_you_told_us_about_it"] == ["met", "again"]
-    assert OTHER not in json.dumps(one)
-    assert "not-again" not in json.dumps(one)
-
-
-def test_an_introduction_of_others_is_not_told() -> None:
-    others = a_suggestion().model_copy(update={"members": (OTHER, THIRD)})
-    assert told(topics.SUGGESTIONS, others) == []
-    assert (
-        told(topics.INTRODUCTIONS, an_introduction(said_yes=(OTHER,)).model_copy(update={"suggestion": others})) == []
-    )
-
-
-def test_who_was_erased_is_told_that_and_nothing_else() -> None:
-    found = [
-        Found(topics.PREFERENCES.name, preference(ME, PreferenceKind.ERASE)),
-        Found(topics.SUGGESTIONS.name, a_suggestion()),
-    ]
-    document = export(ME, found, NOW)
-    assert document.keys() == {"about_this_file", "erased", "what_that_means", "asked_at"}
+def test_who_is_erased_is_told_so_and_nothing_else(asked: Record) -> None:
+    document = export(ME, found(contacts=contact(ME), preferences=asked), NOW)
     assert document["erased"] is True
-    assert export(OTHER, found, NOW)["erased"] is False
+    assert NAMES[0] not in json.dumps(document)
+    assert export(OTHER, found(contacts=contact(OTHER), preferences=asked), NOW)["erased"] is False
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_everything_that_was_sent_is_in_it(
+    fresh_kafka: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch, encrypted: bool
+) -> None:
+    subject = f"export-{encrypted}"
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", fresh_kafka.bootstrap_servers)
+    keys = {"k1": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
+    if encrypted:
+        monkeypatch.setenv("CONTACTS_KEYS", json.dumps(keys))
+    data: dict[str, Any] = EVENT["data"] | {
+        "first_name": "Zebedee",
+        "email": "zebedee@inbox.example",
+        "own_words": "a line of my own",
+        "interests": ["zither", "orreries"],
+        "life_topics": ["new parent"],
+        "consent": {
+            "introductions": True,
+            "life_topics": True,
+            "wording": "2026-11",
+            "given_at": "2026-11-22T10:00:00Z",
+        },
+    }
+    settings = IntakeSettings(api_keys={"book-app": SecretStr("sesame")})
+    kafka = KafkaSettings(bootstrap_servers=fresh_kafka.bootstrap_servers)
+    headers = {"Authorization": "Bearer sesame", "Content-Type": "application/cloudevents+json"}
+    with TestClient(build_intake(settings, kafka, Lifeline())) as intake:
+        for who, changes in ((subject, data), ("somebody-else", EVENT["data"] | {"first_name": "Ophelia"})):
+            sent = {**EVENT, "subject": who, "id": f"{who} 1", "data": changes}
+            assert intake.post("/v1/events", json=sent, headers=headers).status_code == 202
+        pause = {
+            **EVENT,
+            "subject": subject,
+            "id": f"pause of {subject}",
+            "type": "connection.member.paused",
+            "data": {"community": "london"},
+        }
+        assert intake.post("/v1/events", json=pause, headers=headers).status_code == 202
+    runner = CliRunner()
+    asked = ["export", "--partner", "book-app", "--reference", subject, "--community", "london"]
+    result = runner.invoke(cli, asked)
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["about_this_file"]["you_are_known_as"] == member_id("london", "book-app", subject)
+    for canary in (
+        "Zebedee",
+        "zebedee@inbox.example",
+        "a line of my own",
+        "zither",
+        "orreries",
+        "new parent",
+        "2026-11",
+    ):
+        assert canary in result.stdout, canary
+    assert document["what_you_told_your_app"]["entries"][0]["kind"] == "pause"
+    assert "Ophelia" not in result.stdout
+    assert runner.invoke(cli, ["export", member_id("london", "book-app", subject)]).stdout.count("Zebedee") == 1
+    assert runner.invoke(cli, ["export"]).exit_code == 2
+    if encrypted:
+        monkeypatch.delenv("CONTACTS_KEYS")
+        refused = runner.invoke(cli, asked)
+        assert (refused.exit_code, "CONTACTS_KEYS" in refused.stderr) == (1, True)

@@ -1,4 +1,4 @@
-"""Encrypted contacts on a real Kafka: nothing of them in the segments, and none in old copies once the key is gone."""
+"""Encrypted contacts on a real Kafka: nothing in the segments, and nothing in old copies once the key is gone."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from shared.settings import KafkaSettings
 HEADERS = {"Authorization": "Bearer sesame", "Content-Type": "application/cloudevents+json"}
 PERSONAL = (b"Zebedee", b"zebedee@inbox.example", b"a line of my own")
 PATIENCE_SECONDS = 150
+MASTER_KEY = base64.b64encode(os.urandom(32)).decode()
 
 
 def event(subject: str, number: int = 1, **data: Any) -> dict[str, Any]:
@@ -48,10 +49,9 @@ def kafka_settings(fresh_kafka: EmbeddedKafka) -> KafkaSettings:
     return KafkaSettings(bootstrap_servers=fresh_kafka.bootstrap_servers, compaction_lag_ms_max=10_000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def settings() -> IntakeSettings:
-    key = base64.b64encode(os.urandom(32)).decode()
-    return IntakeSettings(api_keys={"book-app": SecretStr("sesame")}, contacts_keys={"k1": SecretStr(key)})
+    return IntakeSettings(api_keys={"book-app": SecretStr("sesame")}, contacts_keys={"k1": SecretStr(MASTER_KEY)})
 
 
 @pytest.fixture

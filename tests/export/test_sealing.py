@@ -68,9 +68,11 @@ def test_altered_in_any_byte_it_does_not_open(which: str) -> None:
     raw = base64.b64decode(sealed.sealed if which == "sealed" else key.wrapped)
     for place in range(len(raw)):
         text = base64.b64encode(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]).decode()
-        altered = {which: text}
+        of = (key, sealed.model_copy(update={"sealed": text}))
+        if which != "sealed":
+            of = (key.model_copy(update={"wrapped": text}), sealed)
         with pytest.raises(SealError) as refused:
-            master.open(key.model_copy(update=altered), sealed.model_copy(update=altered))
+            master.open(*of)
         assert "Amara" not in str(refused.value)
 
 
@@ -246,16 +248,6 @@ def test_a_key_that_was_drawn_while_they_asked_to_be_forgotten_goes_too() -> Non
     topic.erased.add(AMARA)
     topic.read_by(other)
     assert seal(other) == [tombstone(topics.CONTACT_KEYS, "london", topic.log[0].key)]
-
-
-def test_a_key_that_does_not_unwrap_is_not_used_and_its_member_gets_a_new_one() -> None:
-    topic = Topic()
-    seal(topic.instance(), outgoing(topics.CONTACTS, contact()))
-    other = Sealer(keys(second=SECOND), topic.publish, topic.erased.__contains__)
-    topic.read_by(other)
-    (sealed,) = seal(other, outgoing(topics.CONTACTS, contact()))
-    assert len(topic.log) == 2
-    assert topic.log[1].key == f"{AMARA}/{data_key_of(sealed)}"
 
 
 def test_what_was_stored_can_be_known_again() -> None:

@@ -1,21 +1,33 @@
-"""What people write is understood: 387 inputs, at least 95 in 100 right, and in each kind at least 90."""
+"""What people write is understood: 387 inputs, at least 95 in 100 right, and in each kind at least 90.
+
+A second set, of 76, is another person's, who did not know the words; how much of it was right before
+anything was learnt from it stands at its head.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from services.intake.gazetteer import Gazetteer, load_gazetteers
 from services.intake.times import times
-from services.intake.vocabulary import interests
+from services.intake.vocabulary import Vocabulary, interests, life_topics
 from shared.community import load_communities
 from shared.slots import SLOTS, slots_in
 
-WRITTEN = yaml.safe_load((Path(__file__).parent / "as_people_write.yaml").read_text(encoding="utf-8"))
+
+def _read(file: str) -> dict[str, list[tuple[str, Any]]]:
+    written: dict[str, list[tuple[str, Any]]] = yaml.safe_load((Path(__file__).parent / file).read_text("utf-8"))
+    return written
+
+
+WRITTEN = _read("as_people_write.yaml")
+BY_OTHERS = _read("as_others_write.yaml")
 DAYS = {"monday": "mon", "friday": "fri", "saturday": "sat", "sunday": "sun"}
 
 
@@ -24,8 +36,8 @@ def london() -> Gazetteer:
     return load_gazetteers(load_communities(Path(__file__).parents[2] / "communities"))["london"]
 
 
-def interests_understood(text: str) -> list[str]:
-    understood = interests().understand(text)
+def words_understood(text: str, vocabulary: Vocabulary) -> list[str]:
+    understood = vocabulary.understand(text)
     return [f"?{word}" for word in understood.did_you_mean[:1]] or list(understood.kept)
 
 
@@ -59,27 +71,32 @@ def slots_meant(words: list[str] | None) -> set[str] | None:
     return meant
 
 
-def judged() -> Iterator[tuple[str, str, Any, Any]]:
-    for text, wanted in WRITTEN["interests"]:
-        yield "interests", text, interests_understood(text), wanted
-    for text, wanted in WRITTEN["places"]:
+def judged(written: Mapping[str, list[tuple[str, Any]]]) -> Iterator[tuple[str, str, Any, Any]]:
+    for kind, vocabulary in (("interests", interests()), ("life_topics", life_topics())):
+        for text, wanted in written.get(kind, ()):
+            yield kind, text, words_understood(text, vocabulary), wanted
+    for text, wanted in written["places"]:
         yield "places", text, place_understood(text), sorted(wanted) if wanted else None
-    for text, wanted in WRITTEN["slots"]:
+    for text, wanted in written["slots"]:
         read = slots_in(times().read(text))
         yield "slots", text, set(read) or None, slots_meant(wanted)
 
 
-def test_at_least_95_in_100_of_what_people_write_is_understood() -> None:
-    wrong = [(kind, text, got) for kind, text, got, wanted in judged() if got != wanted]
-    total = sum(map(len, WRITTEN.values()))
-    assert total >= 300
+@pytest.mark.parametrize(("written", "at_least"), [(WRITTEN, 300), (BY_OTHERS, 60)], ids=["first set", "second set"])
+def test_at_least_95_in_100_of_what_people_write_is_understood(
+    written: Mapping[str, list[tuple[str, Any]]], at_least: int
+) -> None:
+    wrong = [(kind, text, got) for kind, text, got, wanted in judged(written) if got != wanted]
+    total = sum(map(len, written.values()))
+    assert total >= at_least
     assert len(wrong) <= 0.05 * total, wrong
-    for kind, entries in WRITTEN.items():
-        assert sum(1 for entry in wrong if entry[0] == kind) <= 0.1 * len(entries), (kind, wrong)
+    for kind, entries in written.items():
+        assert sum(1 for entry in wrong if entry[0] == kind) <= max(2, 0.1 * len(entries)), (kind, wrong)
 
 
 if __name__ == "__main__":
-    missed = [entry for entry in judged() if entry[2] != entry[3]]
-    for entry in missed:
-        print(*entry)
-    print(f"{len(missed)} wrong of {sum(map(len, WRITTEN.values()))}")
+    for name, everything in (("first", WRITTEN), ("second", BY_OTHERS)):
+        missed = [entry for entry in judged(everything) if entry[2] != entry[3]]
+        for entry in missed:
+            print(*entry)
+        print(f"{name} set: {len(missed)} wrong of {sum(map(len, everything.values()))}")

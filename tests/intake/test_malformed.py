@@ -84,7 +84,9 @@ def test_no_body_whatever_is_a_failure_of_ours(wrong: list[tuple[list[tuple[byte
             assert media_type == b"application/problem+json"
             assert told["status"] == status
             assert told["title"]
-            assert len(intake.published) == before
+            if status != 409:  # a batch that holds an event twice: the first is stored, the whole to be sent again
+                assert len(intake.published) == before
+            before = len(intake.published)
             good = f"good {number}"
             assert (await ask(intake, good_headers, json.dumps(event(good)).encode()))[0] == 202
             assert len(intake.published) == before + 2

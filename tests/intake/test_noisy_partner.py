@@ -60,5 +60,4 @@ def test_at_ten_times_its_limit_a_partner_is_held_back_and_hardly_slows_another(
     assert refused > AGREED * SECONDS * ROUNDS, "it is held back"
     print({"p99 alone (ms)": alone, "beside the noisy one (ms)": beside})
     # Of five rounds the second best: what else the machine is busy with comes and goes, the noisy partner stays.
-    # Twice is what we are after, and what a quiet machine shows; a build machine is not always quiet.
-    assert sorted(beside)[1] <= 4 * max(sorted(alone)[1], FLOOR_MS)
+    assert sorted(beside)[1] <= 2 * max(sorted(alone)[1], FLOOR_MS)

@@ -133,6 +133,20 @@ def test_the_best_of_many(looking_for: int) -> None:
     ).all()
 
 
+@pytest.mark.parametrize("scanned", [3_000, 1])
+def test_among_some_alone_it_is_as_if_there_were_nobody_else(scanned: int) -> None:
+    people = crowd(600, words=60)
+    some = np.flatnonzero(np.arange(600) % 3 == 1).astype(np.int32)
+    whole, part = seen(people), seen([people[row] for row in some])
+    policy = Policy(candidates_per_member=400, scanned_members_max=scanned)
+    found = best_candidates(whole, space_of(whole), policy, among=some)
+    expected = best_candidates(part, space_of(part), policy)
+    # How rare an interest is, and so the order, is another matter among all: whom they find is the same.
+    assert [set(row[row >= 0]) for row in found] == [{some[other] for other in row[row >= 0]} for row in expected]
+    one = best_candidates(whole, space_of(whole), policy, among=some, rows=some[[7]])
+    assert (one == found[[7]]).all()
+
+
 def test_in_a_crowd_the_index_finds_nearly_as_good_partners() -> None:
     snapshot = seen(crowd(3_000, words=400))
     space = space_of(snapshot)

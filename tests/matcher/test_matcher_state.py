@@ -102,16 +102,16 @@ def test_a_block_keeps_two_apart_whoever_made_it_and_until_it_is_taken_back() ->
     assert seen(state).blocked == []
 
 
-def test_who_is_reported_by_two_is_held_back_and_a_block_alone_holds_nobody_back() -> None:
+def test_who_is_reported_by_three_is_held_back_and_a_block_alone_holds_nobody_back() -> None:
     state = a_community(
+        *(wish(who, PreferenceKind.REPORT, about="m_d") for who in ("m_a", "m_b")),
         wish("m_a", PreferenceKind.REPORT, about="m_d"),
-        wish("m_a", PreferenceKind.BLOCK, about="m_e"),
-        wish("m_b", PreferenceKind.BLOCK, about="m_e"),
+        *(wish(who, PreferenceKind.BLOCK, about="m_e") for who in GROUP),
     )
-    assert {"m_d", "m_e"} <= members(seen(state))
-    tell(state, wish("m_b", PreferenceKind.REPORT, about="m_d"))
+    assert {"m_d", "m_e"} <= members(seen(state)), "the same person twice counts once"
+    tell(state, wish("m_c", PreferenceKind.REPORT, about="m_d"))
     assert "m_d" not in members(seen(state))
-    assert {"m_a", "m_b", "m_e"} <= members(seen(state)), "neither who reports nor who is blocked"
+    assert {*GROUP, "m_e"} <= members(seen(state)), "neither who reports nor who is blocked"
 
 
 def test_what_members_told_us_themselves_outlives_their_partner_app() -> None:

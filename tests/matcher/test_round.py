@@ -82,6 +82,20 @@ def test_pairs_and_groups_come_of_a_mixed_community() -> None:
     assert both.counts.groups > 30
 
 
+def test_whose_candidates_are_all_taken_look_at_each_other() -> None:
+    # With one candidate each, most are nobody's best, and lose their own to somebody else.
+    people = crowd(400, words=40, looks=(("friend",),))
+    few = {"candidates_per_member": 1}
+    alone = run(people, Policy(second_looks_max=0, **few))
+    again = run(people, Policy(second_looks_max=20, **few))
+    check(again, again.snapshot)
+    assert len(alone.left_over) > 100
+    left = [each for each in people if each.member in again.left_over]
+    assert len(left) < 20
+    assert not run(left, Policy()).matches, "whoever is left has nobody else who is left"
+    assert {match.members for match in alone.matches} <= {match.members for match in again.matches}
+
+
 def test_a_pair_as_it_is_told() -> None:
     amara = person(
         "m_a",

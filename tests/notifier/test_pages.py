@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from fastapi import FastAPI
 from notifier_samples import COMMUNITIES, LONDON, MEMBERS, NAMES, NOW, PAIR, block, contact
 
 import services.notifier
+from services.notifier.dossier import all_about
 from services.notifier.links import LinkPurpose, Links
 from services.notifier.pages import pages_router
 from services.notifier.state import PartitionState
@@ -44,31 +44,25 @@ class Site:
         self.recorded: list[Choice | Preference] = []
         self.now_ms = NOW
         self.broken = False
-        self.exported: list[tuple[str, str]] = []
         app = FastAPI()
         app.include_router(
             pages_router(
-                LINKS,
-                self.record,
-                COMMUNITIES,
-                WORDS,
-                lambda: self.now_ms,
-                lambda community: self.state,
-                self.export_of,
+                LINKS, self.record, COMMUNITIES, WORDS, lambda: self.now_ms, lambda community: self.state, self.export
             )
         )
+        self.exported: list[tuple[str, str]] = []
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
-
-    async def export_of(self, community: str, member: str) -> dict[str, Any]:
-        if self.broken:
-            raise ConnectionError("no broker")
-        self.exported.append((community, member))
-        return {"everything": "Zoë's"}
 
     async def record(self, decision: Choice | Preference) -> None:
         if self.broken:
             raise ConnectionError("no broker")
         self.recorded.append(decision)
+
+    async def export(self, community: str, member: str) -> dict[str, str]:
+        if self.broken:
+            raise ConnectionError("no broker")
+        self.exported.append((community, member))
+        return {"of": member}
 
 
 @pytest.fixture
@@ -303,7 +297,12 @@ async def test_one_can_block_whom_one_was_introduced_to_and_nobody_else(site: Si
         assert (told.member, told.kind, told.about) == (MEMBERS[0], kind, MEMBERS[1])
     assert site.state is not None
     site.state.apply("preferences", block(MEMBERS[0], MEMBERS[1]).key, block(MEMBERS[0], MEMBERS[1]))
-    assert handles(await site.client.get(link(LinkPurpose.BLOCK))) == [], "who is blocked need not be blocked again"
+    page = await site.client.get(link(LinkPurpose.BLOCK))
+    assert handles(page) == [handle], "who is blocked can still be reported"
+    assert "blocked already" in page.text
+    report = block(MEMBERS[0], MEMBERS[1]).model_copy(update={"kind": PreferenceKind.REPORT})
+    site.state.apply("preferences", report.key, report)
+    assert handles(await site.client.get(link(LinkPurpose.BLOCK))) == [], "and who is reported need not be again"
 
 
 async def test_one_sees_all_that_is_stored_and_nothing_that_others_said(site: Site) -> None:
@@ -315,25 +314,13 @@ async def test_one_sees_all_that_is_stored_and_nothing_that_others_said(site: Si
     assert "amara@example.org" in page.text
     assert f"with {NAMES[1]}" in page.text
     assert "block" not in page.text.split("<h2>", 1)[1]
-    assert "ben@" not in page.text, "others' addresses are in their emails, and theirs to give"
-
-
-async def test_any_instance_gives_all_of_it_as_a_file(site: Site) -> None:
-    site.state = None
-    answer = await site.client.get(f"{link(LinkPurpose.DATA)}/json")
-    assert answer.status_code == 200
-    assert answer.json() == {"everything": "Zoë's"}
-    assert site.exported == [("london", MEMBERS[0])]
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["content-disposition"].startswith("attachment")
-    assert answer.headers["x-content-type-options"] == "nosniff"
-
-
-async def test_a_file_that_cannot_be_whole_is_not_given(site: Site) -> None:
-    site.broken = True
-    answer = await site.client.get(f"{link(LinkPurpose.DATA)}/json")
-    assert answer.status_code == 503
-    assert "in a minute" in answer.text
+    assert "others have told us" not in page.text
+    stored = all_about(MEMBERS[0], site.state, NOW)
+    assert stored["contact"]["email"] == "amara@example.org"
+    assert stored["introductions"][0]["with"] == [NAMES[1]]
+    assert stored["introductions"][0]["state"] == "introduced"
+    assert stored["preferences"] == []
+    assert "ben@" not in str(stored), "others' addresses are in their emails, and theirs to give"
 
 
 async def test_before_an_introduction_not_even_the_data_tells_a_name(site: Site) -> None:
@@ -343,8 +330,21 @@ async def test_before_an_introduction_not_even_the_data_tells_a_name(site: Site)
     introduction, _ = at(PAIR, EmailKind.INVITATION)
     state.apply("introductions", introduction.key, introduction)
     site.state = state
-    assert NAMES[1] not in (await site.client.get(link(LinkPurpose.DATA))).text
+    stored = all_about(MEMBERS[0], state, NOW)
+    assert [one["with"] for one in stored["introductions"]] == [[]]
+    assert NAMES[1] not in str(stored)
     assert handles(await site.client.get(link(LinkPurpose.BLOCK))) == []
+
+
+async def test_the_export_is_a_file_that_nobody_keeps_for_them(site: Site) -> None:
+    answer = await site.client.get(f"{link(LinkPurpose.DATA)}/json")
+    assert answer.json() == {"of": MEMBERS[0]}
+    assert site.exported == [(LONDON.community, MEMBERS[0])]
+    assert answer.headers["content-disposition"] == 'attachment; filename="what-is-stored.json"'
+    assert answer.headers["cache-control"] == "no-store"
+    site.broken = True
+    answer = await site.client.get(f"{link(LinkPurpose.DATA)}/json")
+    assert (answer.status_code, "in a minute" in answer.text) == (503, True), "half of it would be worse"
 
 
 @pytest.mark.parametrize("path", [link(LinkPurpose.BLOCK), link(LinkPurpose.DATA)])

@@ -121,9 +121,9 @@ def test_a_refused_address_is_suppressed_its_invitation_counts_as_withdrawn_and_
 
     matcher = MatcherState()
     matcher.apply("unreachable", A, unreachable)
-    assert matcher._is_away(A, NOW)
+    assert matcher.wishes.is_away(A, NOW)
     matcher.apply("unreachable", A, None)
-    assert not matcher._is_away(A, NOW)
+    assert not matcher.wishes.is_away(A, NOW)
 
 
 def test_nobody_writes_to_a_suppressed_address_and_nobody_is_suggested_with_it() -> None:

@@ -1,0 +1,261 @@
+"""A hundred people who can be told from everybody else are erased in three ways: nothing they wrote is left anywhere.
+
+On a real Kafka with the services as processes; compaction and retention take seconds here
+instead of days, and are otherwise what they are in production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import TopicPartition
+
+from connection.erase_proof import Finding, Needles, in_segments
+from demo.kafka import EmbeddedKafka
+from demo.london import SOURCE, synthesize
+from demo.members import press
+from demo.processes import Process, port_or_free
+from services.notifier.links import LinkPurpose, Links
+from shared import ids, topics
+from shared.clock import system_clock
+from shared.contracts import Erasure, ErasureOrder, Service
+from shared.kafka.admin import ensure_topics
+from shared.kafka.connection import new_producer, new_reader
+from shared.kafka.latest import read_latest
+from shared.kafka.publishing import publish
+from shared.outgoing import outgoing
+from shared.settings import KafkaSettings
+
+ROOT = Path(__file__).parents[2]
+CANARIES = 100
+OVER_KAFKA = 20
+UNUSABLE = 5
+INVITED_MIN = 30
+"""Emails of the first round; who finds nobody in it waits."""
+COMPACTION_LAG_MS = 10_000
+ERASED_WITHIN_MS = 40_000
+BROKER_ROUNDS_SECONDS = 20.0
+"""For the broker's own rounds, which are not part of the promise on a machine this busy."""
+KEY, SECRET = "a-key-for-the-tests", "a secret for the tests only"
+
+
+@pytest.fixture
+def quick_kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
+    """A broker that cleans up every second."""
+    properties = {
+        "log.cleaner.backoff.ms": 500,
+        "log.retention.check.interval.ms": 1_000,
+        "log.segment.delete.delay.ms": 500,
+        "log.initial.task.delay.ms": 500,
+    }
+    with EmbeddedKafka(tmp_path / "kafka", properties=properties) as broker:
+        yield broker
+
+
+def canaries() -> tuple[list[dict[str, Any]], list[str]]:
+    """Their events, and everything that only they wrote."""
+    events, words = [], []
+    for number, event in enumerate(synthesize(CANARIES, 3)):
+        name, address = f"Zqcanary{number}x", f"zqaddress{number}x@inbox.example"
+        own, interest = f"Zqwords{number}x I eat lunch alone", f"zqinterest{number}x weaving"
+        event["data"] |= {"first_name": name, "email": address, "own_words": own}
+        event["data"]["interests"] = [*event["data"]["interests"][:5], interest]
+        events.append(event)
+        words += [name, address, f"zqwords{number}x", f"zqinterest{number}x"]
+    return events, words
+
+
+def member_of(event: dict[str, Any]) -> str:
+    return ids.member_id("london", SOURCE, event["subject"])
+
+
+class Services:
+    """The three, and the mailbox."""
+
+    def __init__(self, settings: KafkaSettings, folder: Path) -> None:
+        folder.mkdir()
+        taken: set[int] = set()
+        names = ("intake", "matcher", "notifier", "smtp", "inbox")
+        self.port = {name: port_or_free(0x7200 + number, taken=taken) for number, name in enumerate(names)}
+        self.environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+            "KAFKA_COMPACTION_LAG_MS_MAX": str(COMPACTION_LAG_MS),
+            "KAFKA_ERASED_WITHIN_MS": str(ERASED_WITHIN_MS),
+            "INTAKE_API_KEYS": json.dumps({SOURCE: KEY}),
+            "MATCHER_ROUND_INTERVAL_SECONDS": "0.5",
+            "NOTIFIER_LINK_SECRET": SECRET,
+            "NOTIFIER_PUBLIC_URL": f"http://127.0.0.1:{self.port['notifier']}",
+            "NOTIFIER_KEEPS_QUIET_HOURS": "false",
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self.port["smtp"]),
+            **{f"{name.upper()}_HTTP_PORT": str(self.port[name]) for name in Service},
+        }
+        self.mailbox = Process(
+            "inbox",
+            [sys.executable, "-m", "demo.inbox", f"--smtp-port={self.port['smtp']}",
+             f"--http-port={self.port['inbox']}"],
+            environment={}, folder=folder.parent,
+        )  # fmt: skip
+        self.all = [
+            Process(name, [sys.executable, "-m", "connection", name], environment=self.environment, folder=folder)
+            for name in Service
+        ]
+
+    async def start(self) -> None:
+        for process in (self.mailbox, *self.all):
+            process.start()
+        for name, process in zip(("inbox", *Service), (self.mailbox, *self.all), strict=True):
+            await process.ready(f"http://127.0.0.1:{self.port[name]}/readyz", within_seconds=120)
+
+    def stop(self) -> None:
+        for process in (self.mailbox, *self.all):
+            process.kill()
+
+    async def command(self, *arguments: str, stdin: str = "") -> tuple[int | None, str]:
+        """`connection ...`, as an operator types it."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "connection", *arguments, cwd=ROOT,
+            env={**os.environ, **self.environment, "PYTHONPATH": str(ROOT)},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        said, _ = await process.communicate(stdin.encode())
+        return process.returncode, said.decode()
+
+
+async def send_over_kafka(settings: KafkaSettings, events: list[dict[str, Any]]) -> None:
+    producer = new_producer(settings)
+    await producer.start()
+    try:
+        for event in events:
+            headers = [("content-type", b"application/cloudevents+json")]
+            await producer.send_and_wait(topics.SIGNUPS.name, json.dumps(event).encode(), partition=0, headers=headers)
+    finally:
+        await producer.stop()
+
+
+async def order(settings: KafkaSettings, members: list[str]) -> None:
+    producer = new_producer(settings)
+    await producer.start()
+    try:
+        orders = [ErasureOrder(community="london", member=one, ordered_at_ms=system_clock()) for one in members]
+        records = [outgoing(topics.ERASURE_ORDERS, one) for one in orders]
+        await publish(producer, records, partitions=settings.partitions)
+    finally:
+        await producer.stop()
+
+
+async def acknowledged(settings: KafkaSettings) -> set[str]:
+    latest = (await read_latest(settings, topics.ERASURES)).values()
+    return {one.key for one in latest if isinstance(one, Erasure)}
+
+
+async def ends(settings: KafkaSettings, topic: str) -> int:
+    reader = new_reader(settings)
+    await reader.start()
+    try:
+        found = await reader.end_offsets([TopicPartition(topic, number) for number in range(settings.partitions)])
+        return sum(found.values())
+    finally:
+        await reader.stop()
+
+
+@pytest.mark.timeout(400)
+async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    settings = KafkaSettings(
+        bootstrap_servers=quick_kafka.bootstrap_servers,
+        compaction_lag_ms_max=COMPACTION_LAG_MS,
+        erased_within_ms=ERASED_WITHIN_MS,
+    )
+    await ensure_topics(settings)
+    services = Services(settings, tmp_path / "logs")
+    events, words = canaries()
+    needles = Needles(words)
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/cloudevents-batch+json"}
+    intake, inbox = (f"http://127.0.0.1:{services.port[name]}" for name in ("intake", "inbox"))
+
+    def left() -> list[Finding]:
+        return list(in_segments(quick_kafka.data_dir, needles))
+
+    async with httpx.AsyncClient(timeout=30) as client:
+
+        async def emails() -> int:
+            return int((await client.get(f"{inbox}/api/v1/messages", params={"limit": 0})).json()["total"])
+
+        try:
+            await services.start()
+            over_http = events[OVER_KAFKA:]
+            answer = await client.post(f"{intake}/v1/events", content=json.dumps(over_http), headers=headers)
+            assert answer.status_code == 202, answer.text
+            await send_over_kafka(settings, events[:OVER_KAFKA])
+            unusable = [{**event, "data": {**event["data"], "birth_year": 1}} for event in events[:UNUSABLE]]
+            await send_over_kafka(settings, unusable)
+            async with asyncio.timeout(60):
+                while await emails() < INVITED_MIN or await ends(settings, topics.DEAD_LETTERS.name) < UNUSABLE:
+                    await asyncio.sleep(0.2)
+            assert {finding.what for finding in left()} == set(range(1, len(words) + 1)), "the scan sees what is there"
+
+            members = [member_of(event) for event in events]
+            erasing = [
+                {"specversion": "1.0", "id": f"erase-{number}", "source": SOURCE, "subject": event["subject"],
+                 "type": "connection.member.erased", "data": {"community": "london"}}
+                for number, event in enumerate(events[:40])
+            ]  # fmt: skip
+            answer = await client.post(f"{intake}/v1/events", content=json.dumps(erasing), headers=headers)
+            assert answer.status_code == 202, answer.text
+            links = Links(SECRET, services.environment["NOTIFIER_PUBLIC_URL"])
+            for member in members[40:80]:
+                await press(client, _erase_link(links, member))
+            await order(settings, members[81:])
+            status, said = await services.command(
+                "erase", "--partner", SOURCE, "--reference", events[80]["subject"], "--json"
+            )
+            assert status == 0, said
+            assert json.loads(said)["forgotten_at_ms"].keys() == {"intake", "matcher", "notifier"}
+            wanted = {f"{member}/{service}" for member in members for service in Service}
+            async with asyncio.timeout(60):
+                while await acknowledged(settings) != wanted:
+                    await asyncio.sleep(0.2)
+            since, had = time.monotonic(), await emails()
+
+            status, said = await services.command(
+                "erase", members[0], "--prove", "--looking-for", "-", "--json", stdin="\n".join(words[:4])
+            )
+            assert (status, bool(json.loads(said)["found"])) == (1, True), "said, and not gone from the disks yet"
+
+            refused = await client.post(
+                f"{intake}/v1/events",
+                content=json.dumps({**events[0], "id": "again"}),
+                headers={**headers, "Content-Type": "application/cloudevents+json"},
+            )
+            assert refused.status_code == 410
+
+            while remaining := left():
+                seconds = time.monotonic() - since
+                assert seconds < ERASED_WITHIN_MS / 1000 + BROKER_ROUNDS_SECONDS, remaining[:5]
+                await asyncio.sleep(1)
+            metrics = [f"--metrics=http://127.0.0.1:{services.port[name]}/metrics" for name in Service]
+            status, said = await services.command(
+                "erase", members[0], "--prove", "--looking-for", "-", "--json", *metrics,
+                f"--segments={quick_kafka.data_dir}", f"--logs={tmp_path / 'logs'}", stdin="\n".join(words),
+            )  # fmt: skip
+            assert (status, json.loads(said)["found"]) == (0, []), said
+            assert json.loads(said)["looked"] == ["topics", "segments", "logs", "metrics"]
+            assert await emails() == had, "nobody is written to after the acknowledgement"
+        finally:
+            services.stop()
+
+
+def _erase_link(links: Links, member: str) -> str:
+    return links.sign(
+        LinkPurpose.ERASE, community="london", member=member, introduction=ids.suggestion_id([member], 0),
+        expires_at_ms=system_clock() + 600_000,
+    )  # fmt: skip
