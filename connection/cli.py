@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -278,16 +279,21 @@ def main() -> None:
 
 def _serve(service: str, settings_class: type[BaseSettings], build: Callable[..., Any]) -> None:
     from shared.community import CommunityFileError
+    from shared.kafka.connection import why_unreachable
     from shared.lifeline import Lifeline
     from shared.logs import configure_logs
     from shared.serving import serve
-    from shared.settings import KafkaSettings
+    from shared.settings import SECRETS_DIR, KafkaSettings
 
+    if SECRETS_DIR is not None and not Path(SECRETS_DIR).is_dir():
+        typer.echo(f"{service}: SECRETS_DIR: there is no such folder", err=True)
+        sys.exit(2)
     try:
         settings: Any = settings_class()
         configure_logs(service, settings.log_level)
         lifeline = Lifeline()
-        app = build(settings, KafkaSettings(), lifeline)
+        kafka = KafkaSettings()
+        app = build(settings, kafka, lifeline)
     except ValidationError as error:
         for problem in error.errors(include_input=False):
             setting, *inside = (str(part) for part in problem["loc"])
@@ -299,4 +305,7 @@ def _serve(service: str, settings_class: type[BaseSettings], build: Callable[...
     except CommunityFileError as error:
         typer.echo(f"{service}: {error}", err=True)
         sys.exit(2)
+    if (why := asyncio.run(why_unreachable(kafka))) is not None:
+        typer.echo(f"{service}: {why}", err=True)
+        sys.exit(1)
     sys.exit(serve(app, lifeline, host=settings.http_host, port=settings.http_port))

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -21,7 +21,9 @@ from aiokafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
+from connection.webhooks import deliveries, replay, send_test
 from services.intake.keyring import PREFIX_LETTERS, hash_of
+from services.intake.webhooks.addresses import may_be_called
 from shared.contracts import Partner, PartnerKey
 from shared.kafka.admin import ensure_topics
 from shared.kafka.connection import new_producer, new_reader
@@ -32,6 +34,7 @@ from shared.topics import PARTNERS, partition_of
 KEYS_MAX = 2
 _SECRET_BYTES = 32
 _READ_TIMEOUT_MS = 500
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 partner = typer.Typer(no_args_is_help=True, help="Partner apps: add them, renew and revoke their keys, their webhooks.")
 Source = Annotated[str, typer.Argument(help="The CloudEvents source of the partner, such as my-app.")]
@@ -106,20 +109,35 @@ def webhook(
     new_secret: Annotated[
         bool, typer.Option("--new-secret", help="A new secret; the former one is good beside it until the next.")
     ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Tell them nothing any more.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Send a test event to the webhook as it is.")] = False,
 ) -> None:
-    """Set a partner's webhook, and what its events must be signed with. A new secret is printed once."""
+    """Set a partner's webhook, and what its events must be signed with. A new secret is printed once.
+
+    A url that is set, be it the same again, is used again after a 410.
+    """
+    if test:
+        send_test(source)
+        return
 
     def change(known: Partner | None) -> tuple[Partner, str]:
         if known is None:
             raise _unknown(source)
-        if url is not None and (urlsplit(url).scheme != "https" or not urlsplit(url).hostname):
+        if url is not None and not _is_webhook(url):
             raise _Refused("a webhook's url must begin with https:// and name a host")
         kept, told = known.signing_secrets, ""
         if new_secret or not kept:
             told = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
             kept = (told, *kept)[:2]
         required = known.signature_required if require_signature is None else require_signature
-        update = {"webhook_url": url or known.webhook_url, "signature_required": required, "signing_secrets": kept}
+        update: dict[str, Any] = {"signature_required": required, "signing_secrets": kept}
+        if remove:
+            update["webhook_url"] = None
+        elif url is not None:
+            now_ms = int(time.time() * 1000)
+            since_ms = known.webhook_since_ms if known.webhook_url else now_ms
+            update |= {"webhook_url": url, "webhook_since_ms": since_ms, "webhook_set_at_ms": now_ms}
+            update["webhook_id_key"] = known.webhook_id_key or secrets.token_hex(_SECRET_BYTES)
         return known.model_copy(update=update), told
 
     if told := _change(source, change):
@@ -139,8 +157,17 @@ def list_partners() -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
+partner.command()(deliveries)
+partner.command()(replay)
+
+
 class _Refused(Exception):
     """What was asked for cannot be done; the text says what to do instead."""
+
+
+def _is_webhook(url: str) -> bool:
+    is_here = may_be_called(url, allows_private=True) and urlsplit(url).hostname in _THIS_MACHINE
+    return is_here or may_be_called(url, allows_private=False)
 
 
 def _unknown(source: str) -> _Refused:

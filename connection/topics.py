@@ -9,11 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shared.acls import Pattern, rights
 from shared.kafka.admin import TopicError, describe_topics, ensure_topics
+from shared.kafka.rights import RightsError, grant_rights
 from shared.settings import KafkaSettings
 from shared.topics import TOPICS
 
-topics = typer.Typer(no_args_is_help=True, help="List the topics, create them, check them.")
+topics = typer.Typer(no_args_is_help=True, help="List the topics, create them, check them; who may do what.")
 
 
 @topics.command(name="list")
@@ -40,3 +42,22 @@ def create() -> None:
         typer.echo(str(error), err=True)
         sys.exit(1)
     typer.echo(f"created: {', '.join(created)}" if created else "All topics are there, and as they must be.")
+
+
+@topics.command(name="rights")
+def show_rights(
+    grant: bool = typer.Option(False, "--grant", help="Write them down at the broker; takes none away."),
+) -> None:
+    """Show who may do what at the broker: a principal for each service, and no more than it needs."""
+    if grant:
+        try:
+            typer.echo(f"{asyncio.run(grant_rights(KafkaSettings()))} rights are there.")
+        except RightsError as error:
+            typer.echo(str(error), err=True)
+            sys.exit(1)
+        return
+    table = Table("principal", "may", "on", "named")
+    for right in rights():
+        name = f"{right.name}*" if right.pattern is Pattern.PREFIXED else right.name
+        table.add_row(right.principal, right.operation.name.lower(), right.resource.name.lower(), name)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

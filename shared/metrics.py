@@ -98,6 +98,24 @@ class IntakeMetrics:
         self.publish_failures = Counter(
             "intake_publish_failures", "Requests answered 503 because Kafka did not acknowledge.", registry=registry
         )
+        self.webhook_tries = Counter(
+            "intake_webhook_tries",
+            "Events sent to partners' webhooks, by type and outcome of the try (accepted, refused, redirected, busy, "
+            "gone, slow, unreachable, forbidden).",
+            ["type", "outcome"],
+            registry=registry,
+        )
+        self.webhook_seconds = Histogram(
+            "intake_webhook_seconds", "Duration of a try.", registry=registry, buckets=_SECONDS
+        )
+        self.webhooks_pending = Gauge(
+            "intake_webhooks_pending", "Events for partners' webhooks that are to be sent still.", registry=registry
+        )
+        self.webhooks_given_up = Counter(
+            "intake_webhooks_given_up",
+            "Events that were never tried, or not any more: too late, or the webhook said 410.",
+            registry=registry,
+        )
 
 
 class MatcherMetrics:

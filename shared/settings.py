@@ -18,13 +18,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.community import Communities, load_communities
 from shared.sealing import MasterKeys
 
+SECRETS_DIR = os.environ.get("SECRETS_DIR") or None
+"""A folder with a file for each secret, named as its variable is (KAFKA_SASL_PASSWORD): Docker's /run/secrets, or
+a volume of Kubernetes'. A variable that is set as well counts more."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class KafkaSettings(BaseSettings):
     """How to reach Kafka, and how much is taken from it at once."""
 
-    model_config = SettingsConfigDict(env_prefix="KAFKA_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KAFKA_", extra="ignore", frozen=True, secrets_dir=SECRETS_DIR)
 
     bootstrap_servers: str = "localhost:9092"
     """One or more host:port, separated by commas."""
@@ -71,7 +74,7 @@ class KafkaSettings(BaseSettings):
 class ServiceSettings(BaseSettings):
     """What every service needs besides Kafka. Each service adds its own prefix and settings."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_DIR)
 
     http_host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 in a container."""

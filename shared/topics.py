@@ -87,7 +87,7 @@ SUGGESTIONS = TopicSpec(
 )  # fmt: skip
 INTRODUCTIONS = TopicSpec(
     "introductions", "introduction", "where an introduction stands", "compact",
-    "notifier", ("matcher", "notifier"),
+    "notifier", ("matcher", "notifier", "intake"),
 )  # fmt: skip
 CHOICES = TopicSpec(
     "choices",
@@ -150,6 +150,18 @@ ERASURES = TopicSpec(
     "erasures", "member and service", "a service's word that it has forgotten a member", "compact",
     "each service, keys of its own", ("operators", "intake", "matcher", "notifier"),
 )  # fmt: skip
+REFERENCES = TopicSpec(
+    "references", "member", "the partner's own reference of a member, where the partner has a webhook", "compact",
+    "intake", ("intake",),
+)  # fmt: skip
+WEBHOOK_DELIVERIES = TopicSpec(
+    "webhook-deliveries", "event", "an event for a partner's webhook, and what became of it", "compact",
+    "intake", ("intake", "operators"),
+)  # fmt: skip
+WEBHOOK_ORDERS = TopicSpec(
+    "webhook-orders", "source and time", "an operator's order: replay events, send a test", "delete",
+    "operators (`connection partner`)", ("intake",), 7 * _DAY_MS,
+)  # fmt: skip
 
 TOPICS = MappingProxyType(
     {
@@ -158,6 +170,7 @@ TOPICS = MappingProxyType(
             SIGNUPS, PROFILES, CONTACTS, PARTNER_REQUESTS, SUGGESTIONS, INTRODUCTIONS,
             CHOICES, PREFERENCES, OUTBOX, DELIVERIES, BOUNCES, SUPPRESSIONS, UNREACHABLE, MAIL_ORDERS, DEAD_LETTERS,
             PARTNER_PREFERENCES, PARTNERS, CLAIMS, REVIEW_ORDERS, ERASURE_ORDERS, ERASURES, CONTACT_KEYS,
+            REFERENCES, WEBHOOK_DELIVERIES, WEBHOOK_ORDERS,
         )
     }
 )  # fmt: skip

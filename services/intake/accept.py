@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from services.intake.events import BATCH_READER, READER, BlockEvent, LeaveEvent, MemberEvent, PauseEvent, SignUpEvent
 from services.intake.gazetteer import Gazetteer, Place, on_grid
 from services.intake.problems import FieldError, Problem, field_problem, invalid_fields, validation_problem
-from services.intake.records import block_records, leave_records, member_records, pause_records
+from services.intake.records import block_records, leave_records, member_records, pause_records, reference_record
 from services.intake.times import times
 from services.intake.vocabulary import Vocabulary, interests, life_topics
 from shared.community import Communities, Community
@@ -52,7 +52,7 @@ class Desk:
     """Accepts events for some communities.
 
     `partners` are the sources that are known; a community may narrow them. Of whom
-    `is_erased` tells nothing is taken in any more.
+    `is_erased` tells nothing is taken in any more. Of whose partner `has_webhook`, the reference is kept.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class Desk:
         gazetteers: Mapping[str, Gazetteer],
         partners: Container[str] = frozenset(),
         is_erased: Callable[[str], bool] = lambda member: False,
+        has_webhook: Callable[[str], bool] = lambda source: False,
     ) -> None:
+        self._has_webhook = has_webhook
         self._is_erased = is_erased
         self._communities = communities
         self._gazetteers = gazetteers
@@ -159,7 +161,10 @@ class Desk:
             if isinstance(available, Problem):
                 return available
             kept = self._interests.words(data.interests)
-            return _unfit(data, kept, community, now_ms) or member_records(
+            problem = _unfit(data, kept, community, now_ms)
+            if problem is not None:
+                return problem
+            records = member_records(
                 event,
                 member,
                 place=place,
@@ -168,6 +173,9 @@ class Desk:
                 life_topics=self._life_topics,
                 now_ms=now_ms,
             )
+            if self._has_webhook(event.source):
+                return (*records, reference_record(event, member, now_ms))
+            return records
         if isinstance(event, LeaveEvent):
             return leave_records(event, member, now_ms)
         if isinstance(event, PauseEvent):

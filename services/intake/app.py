@@ -25,6 +25,7 @@ from services.intake.signups import SignUpReader
 from services.intake.stored import StoredRecords
 from services.intake.tail import Tail
 from services.intake.vocabulary_api import vocabulary_router
+from services.intake.webhooks.office import WebhookOffice
 from shared import topics
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock, system_clock
@@ -34,11 +35,15 @@ from shared.contracts import (
     ContactKey,
     Erasure,
     ErasureOrder,
+    Introduction,
     Partner,
     PartnerPreference,
     PartnerRequest,
     Preference,
     Profile,
+    Reference,
+    WebhookDelivery,
+    WebhookOrder,
 )
 from shared.health import health_router
 from shared.kafka.admin import ensure_topics
@@ -103,7 +108,8 @@ def build_app(
     contact_keys = Tail(kafka, topics.CONTACT_KEYS, sealer.on_record, lifeline) if sealer is not None else None
     stored = StoredRecords(kafka, sealer.opened if sealer is not None else None)
     ledger = Ledger(memory, send, stored.find, clock, lifeline, partitions=kafka.partitions)
-    desk = Desk(communities, gazetteers, keyring, erasures.is_erased)
+    desk = Desk(communities, gazetteers, keyring, erasures.is_erased, keyring.has_webhook)
+    webhooks = WebhookOffice(settings, kafka, keyring, metrics, plumbing, lifeline, clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -129,7 +135,7 @@ def build_app(
             broker,
             [topics.SIGNUPS],
             group_id="intake",
-            handle=SignUpReader(desk, keyring, ledger, metrics, clock).on_batch,
+            handle=SignUpReader(desk, keyring, ledger, metrics, clock, send).on_batch,
             dead_letter_producer=producer,
             settings=kafka,
             metrics=plumbing,
@@ -140,7 +146,9 @@ def build_app(
             {forgetting, knowing := asyncio.create_task(erasures.caught_up.wait())}, return_when=asyncio.FIRST_COMPLETED
         )
         knowing.cancel()
+        webhooks.join(broker, producer)
         await broker.start()
+        webhooks.open()
         running = True
         log.info("intake_started", communities=len(communities), partners=len(keyring))
         try:
@@ -150,6 +158,7 @@ def build_app(
             forgetting.cancel()
             with suppress(asyncio.CancelledError):
                 await forgetting
+            await webhooks.close()
             await broker.stop()
             with suppress(TimeoutError):
                 async with asyncio.timeout(FLUSH_SECONDS_MAX):
@@ -166,6 +175,7 @@ def build_app(
         return None if erasures.caught_up.is_set() else "reading who has asked to be erased"
 
     def refresh() -> None:
+        webhooks.refresh()
         if signups is not None:
             for topic, partition, lag in group_lags(signups.consumer):
                 plumbing.lag.labels(topic, partition).set(lag)
@@ -190,6 +200,8 @@ def build_app(
                 topics.PARTNERS: Partner,
                 topics.PREFERENCES: Preference,
                 topics.ERASURE_ORDERS: ErasureOrder,
+                topics.INTRODUCTIONS: Introduction,
+                topics.WEBHOOK_ORDERS: WebhookOrder,
             },
             sends={
                 topics.PROFILES: Profile,
@@ -198,6 +210,8 @@ def build_app(
                 topics.PARTNER_REQUESTS: PartnerRequest,
                 topics.PARTNER_PREFERENCES: PartnerPreference,
                 topics.ERASURES: Erasure,
+                topics.REFERENCES: Reference,
+                topics.WEBHOOK_DELIVERIES: WebhookDelivery,
             },
         )
     )

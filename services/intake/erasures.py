@@ -39,7 +39,8 @@ log = logger(__name__)
 _WAIT_MS = 200
 _FORGET = (topics.PROFILES, topics.CONTACTS)
 """What intake has stored of a member, and must not outlive them."""
-_FORGET_NAMES = frozenset(topic.name for topic in _FORGET)
+_FORGET_NAMES = frozenset(topic.name for topic in (*_FORGET, topics.REFERENCES))
+"""`references` is forgotten by the courier of the partition, together with the last word that needs it."""
 _AT_ONCE_MAX = 1_000
 """Members whose tombstones are published with one acknowledgement."""
 

@@ -29,6 +29,8 @@ class Keyring:
         self._fixed: dict[str, Partner] = {}
         self._partners: dict[str, Partner] = {}
         self._by_prefix: dict[str, list[tuple[bytes, Partner]]] = {}
+        self.changes = 0
+        """How often it has changed: who keeps what follows from it sees that it has."""
         for partner in partners:
             self._fixed[partner.source] = self._partners[partner.source] = partner
         self._sort()
@@ -44,6 +46,11 @@ class Keyring:
     def get(self, source: str) -> Partner | None:
         """The partner of a source, with keys or without."""
         return self._partners.get(source)
+
+    def has_webhook(self, source: str) -> bool:
+        """Whether a partner is to be told how it goes with their members."""
+        partner = self._partners.get(source)
+        return partner is not None and bool(partner.webhook_url)
 
     def partner(self, authorization: str) -> Partner | None:
         """The partner whose key an Authorization header holds, or `None`.
@@ -72,6 +79,7 @@ class Keyring:
         else:
             self._partners[source] = partner
         self._partners |= self._fixed
+        self.changes += 1
         self._sort()
 
     def _sort(self) -> None:

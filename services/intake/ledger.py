@@ -23,7 +23,7 @@ from shared.contracts.claim import NOBODY, Entry, Page, Step, Way, from_bytes, t
 from shared.lifeline import Lifeline
 from shared.logs import logger
 from shared.outgoing import Outgoing
-from shared.topics import CLAIMS, partition_of
+from shared.topics import CLAIMS, REFERENCES, partition_of
 
 log = logger(__name__)
 
@@ -42,6 +42,8 @@ def claim_of(event: Accepted, now_ms: int) -> Entry:
     """The claim to an event: known by its source and id, and by what it says."""
     digest = blake2b(event.event_type.encode(), digest_size=16)
     for record in event.records:
+        if record.topic == REFERENCES.name:
+            continue  # Whether it is kept depends on the partner's webhook; the event says the same.
         digest.update(unclocked(record.value))
     # An id is the partner's own: its length goes in, so that no two pairs can look alike.
     name = f"{len(event.source)}:{event.source}:{event.event_id}".encode()

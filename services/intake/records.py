@@ -72,6 +72,18 @@ def member_records(
     )
 
 
+def reference_record(event: SignUpEvent, member: str, now_ms: int) -> Outgoing:
+    """How the partner calls the member, kept to tell them of it. As `Reference` writes it."""
+    reference = {
+        "community": event.data.community,
+        "member": member,
+        "source": event.source,
+        "subject": event.subject,
+        "accepted_at_ms": now_ms,
+    }
+    return Outgoing(topics.REFERENCES.name, event.data.community, member, orjson.dumps(reference))
+
+
 def leave_records(event: LeaveEvent | SignUpEvent, member: str, now_ms: int) -> tuple[Outgoing, ...]:
     """The request, so that a sign-up that is still under way cannot outlive it, and the tombstones."""
     community = event.data.community

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, PositiveFloat, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from services.intake.webhooks.answers import RETRY_SECONDS
 from shared.settings import ContactsSettings, Port, ServiceSettings
 
 
@@ -32,3 +33,15 @@ class IntakeSettings(ContactsSettings, ServiceSettings):
     """How long an event's id, an Idempotency-Key, and a member's newest event are remembered: twice is once so long."""
     acknowledge_seconds_max: Annotated[float, Field(gt=0)] = 15.0
     """A request that Kafka has not acknowledged by then is answered 503, and is safe to send again."""
+    webhook_seconds_max: Annotated[float, Field(gt=0, le=60)] = 15.0
+    """A partner's webhook that has not answered by then is tried again later."""
+    webhook_tries_max: Annotated[int, Field(ge=1)] = 64
+    """Tries under way at once from this instance, to all webhooks."""
+    webhook_partner_tries_max: Annotated[int, Field(ge=1)] = 8
+    """Tries under way at once from this instance to one partner; one alone as long as they fail."""
+    webhook_retry_seconds: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = RETRY_SECONDS
+    """Pauses between the tries for one event, as a JSON list; the last one failed, it is given up."""
+    webhook_kept_days: Annotated[int, Field(ge=4, le=365)] = 30
+    """How long it is remembered what became of an event for a webhook, and how long it can be replayed."""
+    webhook_private_addresses: bool = False
+    """Whether webhooks may be http, and lead to private addresses: for trials on one machine, never in production."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiokafka import ConsumerRecord
 
@@ -15,10 +16,12 @@ from services.intake.ledger import Ledger, claim_of
 from services.intake.once import problem_of
 from services.intake.problems import Problem
 from services.intake.signed import signature_problem
+from services.intake.webhooks.rejections import rejection
 from shared.clock import Clock
 from shared.contracts.claim import Way
 from shared.kafka.batches import Bad, Batch
 from shared.metrics import IntakeMetrics
+from shared.outgoing import Outgoing
 
 _BUSY_WAIT_SECONDS = 0.2
 
@@ -33,7 +36,10 @@ class SignUpReader:
         ledger: Ledger,
         metrics: IntakeMetrics,
         clock: Clock,
+        tell: Callable[[Sequence[Outgoing]], Awaitable[None]],
     ) -> None:
+        """`tell` publishes what partners are to be told; it returns once Kafka has acknowledged."""
+        self._tell = tell
         self._desk = desk
         self._keyring = keyring
         self._ledger = ledger
@@ -60,6 +66,11 @@ class SignUpReader:
         for _, problem in bad:
             self._metrics.rejections.labels(problem.kind).inc()
             self._metrics.events.labels("unknown", "topic", "rejected").inc()
+        told = [
+            rejection(message, from_kafka(message.headers, message.value), problem, self._keyring, now_ms)
+            for message, problem in bad
+        ]
+        await self._tell([record for record in told if record is not None])
         return [(message, problem.summary()) for message, problem in bad]
 
     async def _store(

@@ -35,6 +35,7 @@ from shared.contracts import (
     Suggestion,
     Suppression,
     Unreachable,
+    WebhookDelivery,
 )
 from shared.contracts.erasure import asks_for_erasure
 from shared.topics import TopicSpec
@@ -259,6 +260,12 @@ def _asked(member: str, record: Record, now_ms: int) -> dict[str, Any] | None:
     return _own(record, member)
 
 
+def _webhook(member: str, record: WebhookDelivery, now_ms: int) -> dict[str, Any] | None:
+    if record.member != member:
+        return None
+    return {"type": record.type.value, "told": record.data, "at": _time(record.occurred_at_ms)}
+
+
 def _unreachable(member: str, record: Unreachable, now_ms: int) -> dict[str, Any] | None:
     return _own(record, member)
 
@@ -284,6 +291,8 @@ SECTIONS: tuple[Section, ...] = (
     Section(topics.SUPPRESSIONS, "addresses_not_written_to", "Your address, hashed, if mail fails.", _suppression),
     Section(topics.UNREACHABLE, "not_to_be_reached", "That mail to you fails: you are not suggested.", _unreachable),
     Section(topics.MAIL_ORDERS, "orders_of_operators", "That your address may be written to again.", _order),
+    Section(topics.REFERENCES, "what_your_app_calls_you", "By which reference your app knows you.", _asked),
+    Section(topics.WEBHOOK_DELIVERIES, "what_your_app_was_told", "What your app hears of you from us.", _webhook),
     Section(topics.ERASURE_ORDERS, "erasure_ordered", "That an operator was asked to have you forgotten.", _asked),
     Section(topics.ERASURES, "forgotten_by", "Which of our services has forgotten you.", _asked),
 )  # fmt: skip
@@ -291,6 +300,7 @@ SECTIONS: tuple[Section, ...] = (
 
 NOT_EXPORTED: Mapping[str, str] = {
     topics.CONTACT_KEYS.name: "The random key that opens your contact, where contacts are encrypted. It says nothing.",
+    topics.WEBHOOK_ORDERS.name: "That an operator had something told to an app again. Nothing about members.",
     topics.PARTNERS.name: "Which apps may send to us. Nothing about members.",
     topics.CLAIMS.name: "Hashes by which an event is known if it comes twice, for 3 days. Nobody can read you in them.",
     topics.REVIEW_ORDERS.name: (

@@ -20,6 +20,9 @@ bounces        `Bounce`                             `shared.contracts.mail`
 suppressions   `Suppression`                        `shared.contracts.mail`
 unreachable    `Unreachable`                        `shared.contracts.mail`
 mail-orders    `MailOrder`                          `shared.contracts.mail`
+references     `Reference`                          `shared.contracts.webhook`
+webhook-deliveries `WebhookDelivery`                `shared.contracts.webhook`
+webhook-orders `WebhookOrder`                       `shared.contracts.webhook`
 erasure-orders `ErasureOrder`                       `shared.contracts.erasure`
 erasures       `Erasure`                            `shared.contracts.erasure`
 review-orders  `ReviewOrder`                        `shared.contracts.review`
@@ -67,6 +70,15 @@ from shared.contracts.suggestion import (
     Suggestion,
     SuggestionKind,
 )
+from shared.contracts.webhook import (
+    Reference,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookOrder,
+    WebhookOrderKind,
+    WebhookOutcome,
+    WebhookState,
+)
 
 __all__ = [
     "EVERYWHERE",
@@ -109,6 +121,7 @@ __all__ = [
     "PreferenceKind",
     "Profile",
     "Record",
+    "Reference",
     "ReviewOrder",
     "ReviewOrderKind",
     "RoundReference",
@@ -121,5 +134,11 @@ __all__ = [
     "Suppression",
     "SuppressionReason",
     "Unreachable",
+    "WebhookDelivery",
+    "WebhookEvent",
+    "WebhookOrder",
+    "WebhookOrderKind",
+    "WebhookOutcome",
+    "WebhookState",
     "asks_for_erasure",
 ]

@@ -63,6 +63,12 @@ class Partner(BaseModel):
     """The live ones, oldest first; two while one takes over from the other, none when all are revoked."""
     webhook_url: str | None = None
     """Where they want to be told what happens to their members."""
+    webhook_since_ms: int = 0
+    """Since when they have one: of what was before they are not told."""
+    webhook_set_at_ms: int = 0
+    """When it was set last: a 410 from before does not count any more."""
+    webhook_id_key: str = ""
+    """Keys the ids in what they are told: who knows how ours are derived could try out who is in them together."""
     signing_secrets: Annotated[tuple[str, ...], Field(max_length=2)] = ()
     """Standard Webhooks secrets (`whsec_...`), newest first. Symmetric, so this topic is to be read by intake alone."""
     signature_required: bool = False

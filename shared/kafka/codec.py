@@ -23,11 +23,14 @@ from shared.contracts import (
     Preference,
     Profile,
     Record,
+    Reference,
     ReviewOrder,
     SealedContact,
     Suggestion,
     Suppression,
     Unreachable,
+    WebhookDelivery,
+    WebhookOrder,
 )
 
 MODELS = MappingProxyType[str, type[Record]](
@@ -50,6 +53,9 @@ MODELS = MappingProxyType[str, type[Record]](
         topics.ERASURE_ORDERS.name: ErasureOrder,
         topics.ERASURES.name: Erasure,
         topics.REVIEW_ORDERS.name: ReviewOrder,
+        topics.REFERENCES.name: Reference,
+        topics.WEBHOOK_DELIVERIES.name: WebhookDelivery,
+        topics.WEBHOOK_ORDERS.name: WebhookOrder,
     }
 )
 """What lies on each of our own topics. (`signups` is the partners': `services.intake` reads it.)"""

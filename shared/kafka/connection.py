@@ -7,6 +7,8 @@ import ssl
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from faststream.kafka.prometheus import KafkaPrometheusMiddleware
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
@@ -31,6 +33,26 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
             "sasl_plain_password": _password(settings),
         }
     return options
+
+
+async def why_unreachable(settings: KafkaSettings) -> str | None:
+    """One line for operators if no broker can be reached with these settings, which it names; `None` if one can."""
+    if settings.ssl_ca_file is not None and not settings.ssl_ca_file.is_file():
+        return "KAFKA_SSL_CA_FILE: there is no such file"
+    try:
+        admin = AIOKafkaAdminClient(**client_options(settings))
+        await admin.start()
+        await admin.close()
+    except ssl.SSLError as error:
+        return f"KAFKA_SSL_CA_FILE: must hold certificates in PEM ({error.reason or 'nothing in it'})"
+    except (KafkaError, OSError):
+        # What just went wrong the client has logged itself, with the address.
+        return (
+            f"no broker at KAFKA_BOOTSTRAP_SERVERS={settings.bootstrap_servers} answers us. If one is there, these "
+            "must be as it wants them: KAFKA_SECURITY_PROTOCOL, KAFKA_SSL_CA_FILE, KAFKA_SASL_MECHANISM, "
+            "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+        )
+    return None
 
 
 def new_broker(settings: KafkaSettings, client_id: str, registry: CollectorRegistry) -> KafkaBroker:

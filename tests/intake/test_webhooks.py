@@ -1,0 +1,413 @@
+"""What partners are told, when it is tried, and what an answer means: without Kafka and without a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from webhook_world import NOW, SECRETS, introduced, meeting, member, partner, proposed, reference
+
+from services.intake.keyring import Keyring
+from services.intake.problems import FieldError, Problem
+from services.intake.webhooks.addresses import is_public, may_be_called
+from services.intake.webhooks.answers import (
+    JITTER,
+    RETRY_AFTER_SECONDS_MAX,
+    RETRY_SECONDS,
+    Answer,
+    after,
+    is_too_late,
+    meaning_of,
+)
+from services.intake.webhooks.lanes import Lanes
+from services.intake.webhooks.messages import body_of, headers_of
+from services.intake.webhooks.rejections import rejection
+from services.intake.webhooks.state import WebhooksState, given_up
+from shared import topics
+from shared.contracts import (
+    ClosingReason,
+    Introduction,
+    IntroductionState,
+    Partner,
+    PartnerRequest,
+    PartnerRequestKind,
+    Preference,
+    PreferenceKind,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookOrder,
+    WebhookOrderKind,
+    WebhookOutcome,
+    WebhookState,
+)
+from shared.kafka.codec import decode
+from shared.outgoing import Outgoing
+
+A, B, C = member("a"), member("b"), member("c", "chess-app")
+DAY_MS = 86_400_000
+
+
+class World:
+    """A state, and the partners; what is written is applied, as the courier does."""
+
+    def __init__(self, *partners: Partner) -> None:
+        self.state = WebhooksState(kept_ms=30 * DAY_MS)
+        self.partners = {one.source: one for one in partners or (partner(),)}
+
+    def put(self, topic: Any, *records: Any) -> World:
+        for record in records:
+            self.state.apply(topic.name, record.key, record)
+        return self
+
+    def news(self, now_ms: int = NOW) -> list[Outgoing]:
+        """Written at one time, whole, and then nothing more."""
+        written: list[Outgoing] = []
+        while some := self.state.news(self.partners.get, now_ms, records_max=100):
+            written += some
+            for one in some:
+                key, value = decode(one.topic, one.key.encode(), one.value)
+                self.state.apply(one.topic, key, value)
+        return written
+
+    def told(self, now_ms: int = NOW) -> list[WebhookDelivery]:
+        values = [WebhookDelivery.model_validate_json(one.value) for one in self.news(now_ms) if one.value]
+        return sorted(values, key=lambda each: (each.member or "", each.occurred_at_ms, each.type))
+
+    def types(self, whose: str, now_ms: int = NOW) -> list[str]:
+        return [each.type for each in self.told(now_ms) if each.member == whose]
+
+
+def closed(of: Introduction, reason: ClosingReason, at_ms: int = NOW) -> Introduction:
+    update = {"state": IntroductionState.CLOSED, "closed_at_ms": at_ms, "closing_reason": reason}
+    return of.model_copy(update={**update, "revision": of.revision + 1})
+
+
+def test_each_partner_hears_of_its_own_members_alone() -> None:
+    world = World(partner(), partner("chess-app", webhook_id_key="another"))
+    world.put(topics.REFERENCES, reference("a"), reference("c", "chess-app"))
+    world.put(topics.INTRODUCTIONS, proposed(A, C), introduced(proposed(A, C)))
+    told = world.told()
+    assert {(each.source, each.member) for each in told} == {("book-app", A), ("chess-app", C)}
+    for each in told:
+        body = body_of(each, world.state.subject_of(each)).decode()
+        other = ("chess-app", C, '"c"') if each.member == A else ("book-app", A, '"a"')
+        assert not [text for text in (*other, proposed(A, C).introduction) if text in body]
+        assert json.loads(body)["subject"] == ("a" if each.member == A else "c")
+
+
+def test_two_members_of_one_partner_cannot_be_told_to_be_in_one_introduction_by_its_id() -> None:
+    world = World().put(topics.REFERENCES, reference("a"), reference("b"))
+    told = world.put(topics.INTRODUCTIONS, proposed(A, B)).told()
+    assert len({each.event for each in told}) == 2
+    assert len({each.data["introduction"] for each in told}) == 2
+
+
+def test_the_arc_is_told_in_order_and_once() -> None:
+    world = World().put(topics.REFERENCES, reference("a"))
+    first = proposed(A, B)
+    world.put(topics.INTRODUCTIONS, first)
+    assert world.types(A) == [WebhookEvent.SUGGESTED]
+    known = introduced(first)
+    world.put(topics.INTRODUCTIONS, known)
+    assert world.types(A) == [WebhookEvent.INTRODUCED]
+    answered = known.model_copy(update={"revision": 2, "meeting": meeting(1, first.members, met=(A,))})
+    assert world.put(topics.INTRODUCTIONS, answered).told() == []  # people still answer
+    second = known.model_copy(update={"revision": 3, "meeting": meeting(2, first.members)})
+    told = world.put(topics.INTRODUCTIONS, second).told(NOW + DAY_MS)
+    assert [(each.type, each.data["meeting"], each.occurred_at_ms) for each in told] == [
+        (WebhookEvent.MET, 1, meeting(1, ()).ends_at_ms)
+    ]
+    world.state.look_at_everything()
+    assert world.told() == []
+
+
+@pytest.mark.parametrize("answers", [{"met": (A,)}, {"met": (A, B)}, {"met": (B,), "not_met": (A,)}])
+def test_a_last_meeting_that_took_place_is_told_to_all_who_were_to_be_there(answers: Any) -> None:
+    world = World().put(topics.REFERENCES, reference("a"), reference("b"))
+    over = introduced(proposed(A, B)).model_copy(update={"meeting": meeting(1, tuple(sorted((A, B))), **answers)})
+    world.put(topics.INTRODUCTIONS, closed(over, ClosingReason.SETTLED))
+    assert [each.member for each in world.told() if each.type is WebhookEvent.MET] == sorted((A, B))
+
+
+def test_a_meeting_that_did_not_take_place_is_told_to_nobody() -> None:
+    world = World().put(topics.REFERENCES, reference("a"))
+    over = introduced(proposed(A, B)).model_copy(update={"meeting": meeting(1, (A, B), not_met=(B,))})
+    world.put(topics.INTRODUCTIONS, closed(over, ClosingReason.SETTLED))
+    assert WebhookEvent.MET not in world.types(A)
+
+
+@pytest.mark.parametrize("reason", [ClosingReason.DECLINED, ClosingReason.EXPIRED, ClosingReason.LEFT])
+def test_no_event_says_that_or_why_it_fell_through(reason: ClosingReason) -> None:
+    first = proposed(A, B)
+    world = World().put(topics.REFERENCES, reference("a"), reference("b")).put(topics.INTRODUCTIONS, first)
+    world.told()
+    said = first.model_copy(update={"said_no": (B,), "said_yes": (A,), "revision": 1})
+    assert world.put(topics.INTRODUCTIONS, said).told() == []
+    assert world.put(topics.INTRODUCTIONS, closed(said, reason)).told() == []
+
+
+def test_of_partners_without_a_webhook_nothing_is_kept_and_of_what_was_before_it_nothing_told() -> None:
+    world = World(partner(webhook_url=None)).put(topics.REFERENCES, reference("a"))
+    assert world.put(topics.INTRODUCTIONS, proposed(A, B)).news() == []
+    world.partners["book-app"] = partner(webhook_since_ms=NOW + 1)
+    world.state.look_at_everything()
+    assert world.news() == []
+    world.partners["book-app"] = partner()
+    world.state.look_at_everything()
+    assert len(world.news()) == 1
+
+
+def erased(whose: str) -> Preference:
+    return Preference(community="london", member=whose, kind=PreferenceKind.ERASE, chosen_at_ms=NOW)
+
+
+def test_an_erasure_is_told_while_the_reference_goes_and_takes_it_along_when_it_is_delivered() -> None:
+    world = World().put(topics.REFERENCES, reference("a")).put(topics.INTRODUCTIONS, proposed(A, B))
+    suggested = world.told()[0]
+    written = world.put(topics.PREFERENCES, erased(A)).news()
+    assert [(one.topic, one.value is None) for one in written] == [
+        (topics.WEBHOOK_DELIVERIES.name, False),
+        (topics.REFERENCES.name, True),
+    ]
+    last = WebhookDelivery.model_validate_json(written[0].value or b"")
+    assert last.data == {"community": "london", "how": "erased"}
+    assert world.state.subject_of(last) == "a"
+    assert world.state.subject_of(suggested) is None  # it is not sent any more
+    for answer in (Answer(WebhookOutcome.ACCEPTED, 200), Answer(WebhookOutcome.GONE, 410)):
+        assert after(last, answer, schedule=(5,), now_ms=NOW, draws=random.Random(1)).subject is None
+    # A sign-up that was under way comes to lie behind the tombstone: it is forgotten as well.
+    again = world.put(topics.REFERENCES, reference("a")).news()
+    assert [(one.topic, one.value) for one in again] == [(topics.REFERENCES.name, None)]
+
+
+def test_unsubscribing_is_told_and_what_the_partner_asked_for_is_not() -> None:
+    world = World().put(topics.REFERENCES, reference("a"), reference("b"))
+    gone = Preference(community="london", member=A, kind=PreferenceKind.UNSUBSCRIBE, chosen_at_ms=NOW)
+    assert [each.data["how"] for each in world.put(topics.PREFERENCES, gone).told()] == ["unsubscribed"]
+    for kind, at_ms in ((PartnerRequestKind.LEFT, NOW - 1000), (PartnerRequestKind.ERASED, NOW)):
+        world.put(topics.REFERENCES, reference("b"))
+        asked = PartnerRequest(community="london", member=B, kind=kind, requested_at_ms=at_ms)
+        written = world.put(topics.PARTNER_REQUESTS, asked).news()
+        assert [(one.topic, one.value) for one in written] == [(topics.REFERENCES.name, None)]
+
+
+def test_a_leave_does_not_forget_who_signed_up_after_it() -> None:
+    left = PartnerRequest(community="london", member=A, kind=PartnerRequestKind.LEFT, requested_at_ms=NOW - 2000)
+    world = World().put(topics.PARTNER_REQUESTS, left).put(topics.REFERENCES, reference("a"))
+    assert world.news() == []
+
+
+def test_what_is_over_is_remembered_as_long_as_it_could_be_worked_out_again_and_no_longer() -> None:
+    world = World().put(topics.REFERENCES, reference("a")).put(topics.INTRODUCTIONS, proposed(A, B))
+    done = after(
+        world.told()[0], Answer(WebhookOutcome.ACCEPTED, 200), schedule=(5,), now_ms=NOW, draws=random.Random()
+    )
+    world.put(topics.WEBHOOK_DELIVERIES, done)
+    much_later = NOW + 31 * DAY_MS
+    assert world.state.outdated(much_later) == []
+    world.put(topics.INTRODUCTIONS, closed(proposed(A, B), ClosingReason.EXPIRED))
+    assert world.state.outdated(NOW + DAY_MS) == []
+    assert [one.key for one in world.state.outdated(much_later)] == [done.event]
+    world.put(topics.WEBHOOK_DELIVERIES)
+    world.state.apply(topics.WEBHOOK_DELIVERIES.name, done.event, None)
+    world.state.look_at_everything()
+    assert world.news(much_later) == []
+
+
+def test_per_member_one_after_the_other() -> None:
+    world = World().put(topics.REFERENCES, reference("a"), reference("b"))
+    told = world.put(topics.INTRODUCTIONS, introduced(proposed(A, B, at_ms=NOW - 5))).told()
+    assert len(told) == 4
+    due = world.state.due("book-app", NOW, busy=(), at_most=10)
+    assert sorted((each.member or "", each.type) for each in due) == sorted((m, WebhookEvent.SUGGESTED) for m in (A, B))
+    assert world.state.due("book-app", NOW, busy={each.event for each in due}, at_most=10) == []
+    done = after(due[0], Answer(WebhookOutcome.ACCEPTED, 200), schedule=(5,), now_ms=NOW, draws=random.Random())
+    world.put(topics.WEBHOOK_DELIVERIES, done)
+    assert WebhookEvent.INTRODUCED in [each.type for each in world.state.due("book-app", NOW, busy=(), at_most=10)]
+    world.put(topics.WEBHOOK_DELIVERIES, due[0])  # an older record, read again
+    assert done.event not in [each.event for each in world.state.due("book-app", NOW, busy=(), at_most=10)]
+
+
+def test_a_replay_sends_what_failed_again_once_with_the_same_id() -> None:
+    world = World().put(topics.REFERENCES, reference("a"), reference("b"))
+    lost, kept = world.put(topics.INTRODUCTIONS, proposed(A, B)).told()
+    world.put(topics.WEBHOOK_DELIVERIES, given_up(lost, NOW))
+    done = after(kept, Answer(WebhookOutcome.ACCEPTED, 200), schedule=(5,), now_ms=NOW, draws=random.Random())
+    world.put(topics.WEBHOOK_DELIVERIES, done)
+    order = WebhookOrder(
+        community="x", kind=WebhookOrderKind.REPLAY, source="book-app", ordered_at_ms=NOW + 5, since_ms=NOW - 5
+    )
+    again = world.put(topics.WEBHOOK_ORDERS, order).told(NOW + 10)
+    assert [(each.event, each.state, each.attempts) for each in again] == [(lost.event, WebhookState.PENDING, 0)]
+    world.state.look_at_everything()
+    assert world.told(NOW + 20) == []
+    one = order.model_copy(update={"ordered_at_ms": NOW + 30, "event": kept.event})
+    assert [each.event for each in world.put(topics.WEBHOOK_ORDERS, one).told(NOW + 40)] == [kept.event]
+    other = order.model_copy(update={"ordered_at_ms": NOW + 50, "source": "chess-app"})
+    assert world.put(topics.WEBHOOK_ORDERS, other).told(NOW + 60) == []
+
+
+def test_after_a_410_nothing_is_sent_until_the_webhook_is_set_anew() -> None:
+    world = World().put(topics.REFERENCES, reference("a"))
+    told = world.put(topics.INTRODUCTIONS, proposed(A, B)).told()[0]
+    gone = after(told, Answer(WebhookOutcome.GONE, 410), schedule=(5,), now_ms=NOW, draws=random.Random())
+    assert not world.state.is_stopped(partner())
+    world.put(topics.WEBHOOK_DELIVERIES, gone)
+    assert world.state.is_stopped(partner())
+    assert not world.state.is_stopped(partner(webhook_set_at_ms=NOW + 1))
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        (200, "accepted"), (204, "accepted"), (301, "redirected"), (307, "redirected"), (400, "refused"),
+        (401, "refused"), (404, "refused"), (410, "gone"), (429, "busy"), (500, "refused"), (503, "busy"),
+    ],
+)  # fmt: skip
+def test_what_a_status_means(code: int, outcome: str) -> None:
+    assert meaning_of(code).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("120", 120), (" 7 ", 7), ("Thu, 01 Jan 1970 00:01:00 GMT", 60), ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("soon", 0), ("", 0), ("-5", 0), ("9" * 40, RETRY_AFTER_SECONDS_MAX), ("²", 0),
+    ],
+)  # fmt: skip
+def test_retry_after_in_seconds_or_as_a_date(said: str, seconds: int) -> None:
+    assert meaning_of(429, said).retry_after_seconds == seconds
+
+
+def delivery(**changes: Any) -> WebhookDelivery:
+    base = WebhookDelivery(
+        data={},
+        community="london",
+        event="w_1",
+        type=WebhookEvent.TEST,
+        source="book-app",
+        occurred_at_ms=NOW,
+        queued_at_ms=NOW,
+    )
+    return base.model_copy(update=changes)
+
+
+def test_it_is_tried_ten_times_over_three_days_and_then_given_up() -> None:
+    one, now_ms, draws = delivery(), NOW, random.Random(3)
+    tries = 0
+    while one.state is WebhookState.PENDING:
+        one = after(one, Answer(WebhookOutcome.SLOW), schedule=RETRY_SECONDS, now_ms=now_ms, draws=draws)
+        tries += 1
+        now_ms = max(now_ms, one.next_at_ms)
+    assert (tries, one.state) == (10, WebhookState.FAILED)
+    assert 3 * DAY_MS < now_ms - NOW < 4 * DAY_MS
+    assert not is_too_late(delivery(), RETRY_SECONDS, NOW + 3 * DAY_MS)
+    assert is_too_late(delivery(), RETRY_SECONDS, NOW + 4 * DAY_MS)
+
+
+@given(attempts=st.integers(0, 8), seed=st.integers(), asked=st.integers(0, 10**6))
+def test_a_pause_is_never_shorter_than_the_schedule_or_than_asked_for(attempts: int, seed: int, asked: int) -> None:
+    answer = Answer(WebhookOutcome.BUSY, 429, asked)
+    one = after(delivery(attempts=attempts), answer, schedule=RETRY_SECONDS, now_ms=NOW, draws=random.Random(seed))
+    pause = (one.next_at_ms - NOW) / 1000
+    assert pause >= max(RETRY_SECONDS[attempts], asked) - 0.001
+    assert pause <= max(RETRY_SECONDS[attempts] * (1 + JITTER), asked)
+
+
+def test_a_dead_partner_takes_one_place_and_leaves_the_others_theirs() -> None:
+    lanes = Lanes(in_all_max=10, partner_max=4)
+    assert lanes.free("dead", NOW) == 4
+    for _ in range(4):
+        lanes.enter("dead")
+    assert lanes.free("dead", NOW) == 0
+    assert lanes.free("well", NOW) == 4
+    for _ in range(4):
+        lanes.leave("dead", failed=True)
+    assert lanes.free("dead", NOW) == 1
+    lanes.enter("dead")
+    lanes.leave("dead", failed=True, pause_until_ms=NOW + 1000)
+    assert (lanes.free("dead", NOW), lanes.free("dead", NOW + 1000)) == (0, 1)
+    lanes.enter("dead")
+    lanes.leave("dead", failed=False)
+    assert lanes.free("dead", NOW + 1000) == 4
+
+
+def test_it_is_signed_as_standard_webhooks_has_it_with_every_live_secret() -> None:
+    body = body_of(delivery(), None)
+    headers = headers_of(delivery(), body, SECRETS, NOW)
+    for secret in SECRETS:  # the specification's own algorithm, written anew
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        wanted = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        assert wanted in headers["webhook-signature"].split(" ")
+    assert headers["webhook-timestamp"] == str(NOW // 1000)
+    event = json.loads(body)
+    assert (event["specversion"], event["id"], event["type"]) == ("1.0", "w_1", "connection.webhook.test")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",  # noqa: S104
+        "224.0.0.1", "::1", "::", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "ff02::1",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_addresses_that_are_public(address: str) -> None:
+    assert is_public(address)
+
+
+def test_only_https_is_called() -> None:
+    assert may_be_called("https://app.example/hook", allows_private=False)
+    for url in (
+        "http://app.example",
+        "ftp://a",
+        "https://",
+        "https://me:pw@app.example",
+        "https://a:x/",
+        "file:///etc",
+    ):
+        assert not may_be_called(url, allows_private=False)
+    assert may_be_called("http://127.0.0.1:9/hook", allows_private=True)
+
+
+def rejected(value: Any, problem: Problem, *, has_webhook: bool = True) -> Outgoing | None:
+    keyring = Keyring([partner() if has_webhook else partner(webhook_url=None)])
+    place = SimpleNamespace(topic="signups", partition=1, offset=5, timestamp=NOW)
+    return rejection(place, json.dumps(value).encode(), problem, keyring, NOW)  # type: ignore[arg-type]
+
+
+def test_of_a_rejected_event_its_id_and_where_it_is_wrong_are_told_and_nothing_of_its_content() -> None:
+    problem = Problem(
+        "invalid-event",
+        422,
+        "No.",
+        errors=(FieldError("/data/place/name", "Peckham?"), FieldError("/data/amara@inbox.example", "extra")),
+    )
+    event = {"source": "book-app", "id": "e-1", "subject": "u-1", "data": {"first_name": "Amara"}}
+    told = rejected(event, problem)
+    assert told is not None
+    value = WebhookDelivery.model_validate_json(told.value or b"")
+    assert value.data == {
+        "event": "e-1",
+        "problem": "urn:london-connection:problem:invalid-event",
+        "pointers": ["/data/place/name"],
+    }
+    assert "Amara" not in (told.value or b"").decode()
+    assert rejected(event, problem) == told  # the same id whenever the batch comes again
+    assert rejected(event | {"source": "nobody"}, problem) is None
+    assert rejected(event, problem, has_webhook=False) is None
+    assert rejected([1], problem) is None
