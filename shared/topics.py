@@ -152,11 +152,11 @@ ERASURES = TopicSpec(
 )  # fmt: skip
 REFERENCES = TopicSpec(
     "references", "member", "the partner's own reference of a member, where the partner has a webhook", "compact",
-    "intake", ("intake",),
+    "intake", ("intake", "notifier"),
 )  # fmt: skip
 WEBHOOK_DELIVERIES = TopicSpec(
     "webhook-deliveries", "event", "an event for a partner's webhook, and what became of it", "compact",
-    "intake", ("intake", "operators"),
+    "intake", ("intake", "notifier", "operators"),
 )  # fmt: skip
 WEBHOOK_ORDERS = TopicSpec(
     "webhook-orders", "source and time", "an operator's order: replay events, send a test", "delete",
