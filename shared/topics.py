@@ -156,7 +156,7 @@ REFERENCES = TopicSpec(
 )  # fmt: skip
 WEBHOOK_DELIVERIES = TopicSpec(
     "webhook-deliveries", "event", "an event for a partner's webhook, and what became of it", "compact",
-    "intake", ("intake", "notifier", "operators"),
+    "intake", ("intake", "operators", "notifier"),
 )  # fmt: skip
 WEBHOOK_ORDERS = TopicSpec(
     "webhook-orders", "source and time", "an operator's order: replay events, send a test", "delete",
