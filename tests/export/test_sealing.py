@@ -250,6 +250,16 @@ def test_a_key_that_was_drawn_while_they_asked_to_be_forgotten_goes_too() -> Non
     assert seal(other) == [tombstone(topics.CONTACT_KEYS, "london", topic.log[0].key)]
 
 
+def test_a_key_that_does_not_unwrap_is_not_used_and_its_member_gets_a_new_one() -> None:
+    topic = Topic()
+    seal(topic.instance(), outgoing(topics.CONTACTS, contact()))
+    other = Sealer(keys(second=SECOND), topic.publish, topic.erased.__contains__)
+    topic.read_by(other)
+    (sealed,) = seal(other, outgoing(topics.CONTACTS, contact()))
+    assert len(topic.log) == 2
+    assert topic.log[1].key == f"{AMARA}/{data_key_of(sealed)}"
+
+
 def test_what_was_stored_can_be_known_again() -> None:
     topic = Topic()
     sealer = topic.instance()
