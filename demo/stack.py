@@ -29,7 +29,7 @@ from shared.settings import KafkaSettings
 SERVICES = ("intake", "matcher", "notifier")
 _PORTS = {"intake": 8001, "matcher": 8002, "notifier": 8003, "smtp": 8025, "inbox": 8026}
 _HOST = "127.0.0.1"
-_READY_SECONDS_MAX = 90.0
+_READY_SECONDS_MAX = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 
 from demo.processes import Process, ProcessError, port_or_free
 
-_DEMO_SECONDS_MAX = 300
+_DEMO_SECONDS_MAX = 550
 _GONE_SECONDS_MAX = 20.0
 _POLL_SECONDS = 0.05
 
@@ -35,6 +35,7 @@ def _runs(pid: int) -> bool:
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(600)
 def test_the_whole_way_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "connection", "demo", "--members", "40", "--once", "--json", "--examples", "1"]
     done = subprocess.run(
