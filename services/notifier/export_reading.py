@@ -1,7 +1,7 @@
 """Reads back what the topics hold about one member, for their export: on demand, so that any instance can.
 
-O(partition) for each topic: some 200,000 records a second pass by, and only those that hold
-one of the member's ids are decoded. Not on any path that must be quick.
+O(partition) for each topic: every record passes by, and only those that hold one of the
+member's ids are decoded. Not on any path that must be quick.
 """
 
 from __future__ import annotations
