@@ -21,7 +21,7 @@ from shared.lifeline import Lifeline
 from shared.settings import KafkaSettings
 from shared.signatures import sign
 
-IN_FORCE_SECONDS_MAX = 15
+IN_FORCE_SECONDS_MAX = 5
 
 
 @pytest.fixture
