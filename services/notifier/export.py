@@ -19,22 +19,17 @@ from typing import Any, NamedTuple
 from shared import topics
 from shared.contracts import (
     Bounce,
-    Choice,
-    Contact,
     Delivery,
     DeliveryState,
-    Email,
     Introduction,
     IntroductionState,
     MailOrder,
     PartnerPreference,
-    PartnerRequest,
     Preference,
     Profile,
     Record,
     Suggestion,
     Suppression,
-    Unreachable,
     WebhookDelivery,
 )
 from shared.contracts.erasure import asks_for_erasure
@@ -133,15 +128,8 @@ def _own(record: Record, member: str, *left_out: str) -> dict[str, Any] | None:
     return told
 
 
-def _profile(member: str, record: Profile, now_ms: int) -> dict[str, Any] | None:
-    return _own(record, member)
-
-
-def _contact(member: str, record: Contact, now_ms: int) -> dict[str, Any] | None:
-    return _own(record, member)
-
-
-def _request(member: str, record: PartnerRequest, now_ms: int) -> dict[str, Any] | None:
+def _whole(member: str, record: Record, now_ms: int) -> dict[str, Any] | None:
+    """Where all of a record is the member's own."""
     return _own(record, member)
 
 
@@ -150,10 +138,6 @@ def _preference(member: str, record: Preference | PartnerPreference, now_ms: int
     if told is not None and record.about is not None:
         told["about"] = _SOMEBODY if isinstance(record, Preference) else "another member of the same app"
     return told
-
-
-def _choice(member: str, record: Choice, now_ms: int) -> dict[str, Any] | None:
-    return _own(record, member)
 
 
 def _suggestion(member: str, record: Suggestion, now_ms: int) -> dict[str, Any] | None:
@@ -222,10 +206,6 @@ def _introduction(member: str, record: Introduction, now_ms: int) -> dict[str, A
     return told
 
 
-def _email(member: str, record: Email, now_ms: int) -> dict[str, Any] | None:
-    return _own(record, member)
-
-
 def _delivery(member: str, record: Delivery, now_ms: int) -> dict[str, Any] | None:
     # Why an email was withheld can be somebody else's doing.
     left_out = () if record.state in (DeliveryState.FAILED, DeliveryState.BOUNCED) else ("reason",)
@@ -256,45 +236,37 @@ def _order(member: str, record: MailOrder, now_ms: int) -> dict[str, Any] | None
     return {"kind": record.kind.value, "note": record.note, "given_at": _time(record.given_at_ms)}
 
 
-def _asked(member: str, record: Record, now_ms: int) -> dict[str, Any] | None:
-    return _own(record, member)
-
-
 def _webhook(member: str, record: WebhookDelivery, now_ms: int) -> dict[str, Any] | None:
     if record.member != member:
         return None
     return {"type": record.type.value, "told": record.data, "at": _time(record.occurred_at_ms)}
 
 
-def _unreachable(member: str, record: Unreachable, now_ms: int) -> dict[str, Any] | None:
-    return _own(record, member)
-
-
 SECTIONS: tuple[Section, ...] = (
-    Section(topics.CONTACTS, "how_we_reach_you", "Your name, address and own words, and your consent.", _contact),
+    Section(topics.CONTACTS, "how_we_reach_you", "Your name, address and own words, and your consent.", _whole),
     Section(
         topics.PROFILES, "what_matching_knows",
         "What people are found for you by; it is kept apart from your name and address. The place is exact to some "
-        "500 metres. Openness is rated 1 (not at all) to 5 (fully).", _profile,
+        "500 metres. Openness is rated 1 (not at all) to 5 (fully).", _whole,
     ),
     Section(topics.PREFERENCES, "what_you_told_us", "What you chose on our pages, and what lasts.", _preference),
     Section(
         topics.PARTNER_PREFERENCES, "what_you_told_your_app", "What you chose in the app you came from.", _preference
     ),
-    Section(topics.PARTNER_REQUESTS, "what_your_app_asked_for", "That you left, if your app has told us.", _request),
+    Section(topics.PARTNER_REQUESTS, "what_your_app_asked_for", "That you left, if your app has told us.", _whole),
     Section(topics.SUGGESTIONS, "suggestions", "Whom a program thought you might like to meet, and why.", _suggestion),
     Section(topics.INTRODUCTIONS, "introductions", "Your introductions, as far as they are yours.", _introduction),
-    Section(topics.CHOICES, "your_answers", "The buttons you pressed within an introduction.", _choice),
-    Section(topics.OUTBOX, "emails_planned", "Emails that we meant to write to you.", _email),
+    Section(topics.CHOICES, "your_answers", "The buttons you pressed within an introduction.", _whole),
+    Section(topics.OUTBOX, "emails_planned", "Emails that we meant to write to you.", _whole),
     Section(topics.DELIVERIES, "emails", "What became of them. The address is a keyed hash here.", _delivery),
     Section(topics.BOUNCES, "emails_that_came_back", "Reports of mail servers about emails to you.", _bounce),
     Section(topics.SUPPRESSIONS, "addresses_not_written_to", "Your address, hashed, if mail fails.", _suppression),
-    Section(topics.UNREACHABLE, "not_to_be_reached", "That mail to you fails: you are not suggested.", _unreachable),
+    Section(topics.UNREACHABLE, "not_to_be_reached", "That mail to you fails: you are not suggested.", _whole),
     Section(topics.MAIL_ORDERS, "orders_of_operators", "That your address may be written to again.", _order),
-    Section(topics.REFERENCES, "what_your_app_calls_you", "By which reference your app knows you.", _asked),
+    Section(topics.REFERENCES, "what_your_app_calls_you", "By which reference your app knows you.", _whole),
     Section(topics.WEBHOOK_DELIVERIES, "what_your_app_was_told", "What your app hears of you from us.", _webhook),
-    Section(topics.ERASURE_ORDERS, "erasure_ordered", "That an operator was asked to have you forgotten.", _asked),
-    Section(topics.ERASURES, "forgotten_by", "Which of our services has forgotten you.", _asked),
+    Section(topics.ERASURE_ORDERS, "erasure_ordered", "That an operator was asked to have you forgotten.", _whole),
+    Section(topics.ERASURES, "forgotten_by", "Which of our services has forgotten you.", _whole),
 )  # fmt: skip
 """What is told of which topic, in the order of the document."""
 
