@@ -9,15 +9,14 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
 import httpx
 import typer
 from aiokafka.errors import KafkaError
-from rich.console import Console
 from rich.table import Table
 
 from connection.erase_proof import Finding, Needles, in_logs, in_metrics, in_segments, in_topics
+from connection.terminal import TRY_AGAIN, console, give_up
 from shared import ids, topics
 from shared.clock import system_clock
 from shared.community import CommunityFileError
@@ -28,7 +27,6 @@ from shared.kafka.publishing import publish
 from shared.outgoing import outgoing
 from shared.settings import KafkaSettings, ServiceSettings
 
-_TRY_AGAIN = 75
 _POLL_SECONDS = 0.5
 
 
@@ -57,24 +55,24 @@ def erase_command(options: EraseOptions) -> int:
             return _prove(options, member)
         return _erase(options, member)
     except (KafkaError, httpx.HTTPError) as error:
-        _give_up(f"No answer ({type(error).__name__}): check KAFKA_BOOTSTRAP_SERVERS, and try again.", _TRY_AGAIN)
+        give_up(f"No answer ({type(error).__name__}): check KAFKA_BOOTSTRAP_SERVERS, and try again.", TRY_AGAIN)
     except OSError as error:
-        _give_up(str(error), 2)
+        give_up(str(error), 2)
 
 
 def _member(options: EraseOptions) -> str:
     try:
         known = ServiceSettings().communities()
     except CommunityFileError as error:
-        _give_up(str(error), 2)
+        give_up(str(error), 2)
     if options.community not in known:
-        _give_up(f"There is no community {options.community!r}; there are: {', '.join(sorted(known))}.", 2)
+        give_up(f"There is no community {options.community!r}; there are: {', '.join(sorted(known))}.", 2)
     if options.partner is not None and options.reference is not None and options.member is None:
         return ids.member_id(options.community, options.partner, options.reference)
     if options.member is None or options.partner is not None or options.reference is not None:
-        _give_up("Name the member by their id (m_...), or by --partner and --reference.", 2)
+        give_up("Name the member by their id (m_...), or by --partner and --reference.", 2)
     if not options.member.startswith("m_"):
-        _give_up(f"{options.member!r} is not a member's id: that begins with m_.", 2)
+        give_up(f"{options.member!r} is not a member's id: that begins with m_.", 2)
     return options.member
 
 
@@ -86,7 +84,7 @@ def _erase(options: EraseOptions, member: str) -> int:
         table = Table("service", "has forgotten (UTC)")
         for service in Service:
             table.add_row(service, _time(said[service]) if service in said else "not yet")
-        _console().print(table)
+        console().print(table)
         if len(said) == len(Service):
             days = KafkaSettings().erased_within_ms / 86_400_000
             typer.echo(f"Nothing of theirs is left in Kafka within {days:g} days; --prove looks whether that is so.")
@@ -118,12 +116,12 @@ async def _order_and_wait(community: str, member: str, within_seconds: float) ->
 
 def _prove(options: EraseOptions, member: str) -> int:
     if options.looking_for is None:
-        _give_up("Say what to look for: --looking-for FILE, or - for standard input; a name or an address a line.", 2)
+        give_up("Say what to look for: --looking-for FILE, or - for standard input; a name or an address a line.", 2)
     text = sys.stdin.read() if options.looking_for == "-" else Path(options.looking_for).read_text(encoding="utf-8")
     try:
         needles = Needles(text.splitlines())
     except ValueError as error:
-        _give_up(str(error), 2)
+        give_up(str(error), 2)
     said, findings = asyncio.run(_look_through_kafka(member, needles))
     if options.segments is not None:
         findings += in_segments(options.segments, needles)
@@ -157,18 +155,9 @@ def _show(findings: list[Finding], said: dict[Service, int], looked: list[str]) 
     table = Table("where", "place", "offset", "line")
     for finding in findings:
         table.add_row(finding.where, finding.place, str(finding.offset), str(finding.what))
-    _console().print(table)
+    console().print(table)
     typer.echo(f"{len(findings)} found. Looked through: {', '.join(looked)}.")
-
-
-def _give_up(why: str, code: int) -> NoReturn:
-    typer.echo(why, err=True)
-    sys.exit(code)
 
 
 def _time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 200)

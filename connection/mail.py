@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
-from aiokafka.errors import KafkaError
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
+from connection.terminal import TRY_AGAIN, ask, console, give_up
 from shared import ids, topics
 from shared.clock import system_clock
 from shared.community import CommunityFileError
@@ -29,8 +27,6 @@ mail = typer.Typer(
     no_args_is_help=True, help="Stop the mail and start it again; see who cannot be written to; take bounces in."
 )
 
-_TRY_AGAIN = 75
-"""EX_TEMPFAIL: what an MTA's pipe is told to come again with."""
 _NOTE_LETTERS_MAX = 200
 
 Community = Annotated[str | None, typer.Option(help="This community's alone; all of them unless told.")]
@@ -65,7 +61,7 @@ def status() -> None:
         state = "stopped" if order.kind is OrderKind.STOP else "goes"
         table.add_row(what, state, _time(order.given_at_ms), order.note)
     if stops:
-        _console().print(table)
+        console().print(table)
     if not any(order.kind is OrderKind.STOP for order in stops):
         typer.echo("Nothing is stopped by an operator.")
 
@@ -79,7 +75,7 @@ def suppressions() -> None:
     held = [one for one in found if one.since_ms > lifted.get((one.community, one.address), -1)]
     for one in sorted(held, key=lambda one: (one.community, one.since_ms)):
         table.add_row(one.address, one.community, one.reason, one.status, _time(one.since_ms))
-    _console().print(table)
+    console().print(table)
     typer.echo(f"{len(held)} suppressed")
 
 
@@ -94,11 +90,11 @@ def lift(
     """Write to an address again: its mailbox is back, or it was a mistake. The next failure suppresses it anew."""
     if "@" in address:
         if not secret:
-            _give_up("Set NOTIFIER_LINK_SECRET to the notifier's, or name the hash that `suppressions` shows.", 2)
+            give_up("Set NOTIFIER_LINK_SECRET to the notifier's, or name the hash that `suppressions` shows.", 2)
         address = ids.address_id(address, secret)
     found = [one for one in _latest(topics.SUPPRESSIONS, Suppression) if one.address == address]
     if not found:
-        _give_up("That address is not suppressed; `connection mail suppressions` shows which are.", 1)
+        give_up("That address is not suppressed; `connection mail suppressions` shows which are.", 1)
     now_ms = system_clock()
     orders = [
         MailOrder(
@@ -110,7 +106,7 @@ def lift(
         )
         for one in found
     ]
-    _ask(_publish(topics.MAIL_ORDERS, orders))
+    ask(_publish(topics.MAIL_ORDERS, orders))
     typer.echo(f"Lifted in: {', '.join(one.community for one in found)}.")
 
 
@@ -135,11 +131,9 @@ def bounce(
         communities = settings.communities()
     except (ValidationError, CommunityFileError) as error:
         what = error if isinstance(error, CommunityFileError) else "NOTIFIER_LINK_SECRET and NOTIFIER_BOUNCE_ADDRESS"
-        _give_up(f"Not configured: {what}", _TRY_AGAIN)
+        give_up(f"Not configured: {what}", TRY_AGAIN)
     if settings.bounce_address is None:
-        _give_up(
-            "Set NOTIFIER_BOUNCE_ADDRESS to where bounces come: without it no email has a return path.", _TRY_AGAIN
-        )
+        give_up("Set NOTIFIER_BOUNCE_ADDRESS to where bounces come: without it no email has a return path.", TRY_AGAIN)
     paths = ReturnPaths(settings.bounce_address, settings.link_secret.get_secret_value())
     raw = sys.stdin.buffer.read(REPORT_BYTES_MAX)
     while sys.stdin.buffer.read(REPORT_BYTES_MAX):
@@ -147,7 +141,7 @@ def bounce(
     report = read_report(raw, recipient or [], paths, communities)
     found: Bounce | None = report.as_bounce(system_clock())
     if found is not None:
-        _ask(_publish(topics.BOUNCES, [found]))
+        ask(_publish(topics.BOUNCES, [found]))
     typer.echo(" ".join(filter(None, (report.kind, report.status, "" if report.about else "not ours"))))
 
 
@@ -156,13 +150,13 @@ def _order(kind: OrderKind, community: str | None, note: str) -> None:
         try:
             known = ServiceSettings().communities()
         except CommunityFileError as error:
-            _give_up(str(error), 2)
+            give_up(str(error), 2)
         if community not in known:
-            _give_up(f"There is no community {community!r}; there are: {', '.join(sorted(known))}.", 2)
+            give_up(f"There is no community {community!r}; there are: {', '.join(sorted(known))}.", 2)
     order = MailOrder(
         community=community or EVERYWHERE, kind=kind, note=note[:_NOTE_LETTERS_MAX], given_at_ms=system_clock()
     )
-    _ask(_give(order))
+    ask(_give(order))
 
 
 async def _give(order: MailOrder) -> None:
@@ -191,11 +185,10 @@ async def _publish(topic: topics.TopicSpec, records: Sequence[Record]) -> None:
 
 
 R = TypeVar("R", bound=Record)
-A = TypeVar("A")
 
 
 def _latest(topic: topics.TopicSpec, model: type[R]) -> list[R]:
-    return [record for record in _ask(read_latest(KafkaSettings(), topic)).values() if isinstance(record, model)]
+    return [record for record in ask(read_latest(KafkaSettings(), topic)).values() if isinstance(record, model)]
 
 
 def _stops() -> list[MailOrder]:
@@ -209,24 +202,5 @@ def _stops() -> list[MailOrder]:
     return [by_community[name] for name in sorted(by_community)]
 
 
-def _ask(what: Coroutine[Any, Any, A]) -> A:
-    """Run it against Kafka; without one there is a plain word, and a status that says: try again."""
-    try:
-        return asyncio.run(what)
-    except (KafkaError, OSError) as error:
-        _give_up(
-            f"Kafka did not answer ({type(error).__name__}): check KAFKA_BOOTSTRAP_SERVERS, and try again.", _TRY_AGAIN
-        )
-
-
-def _give_up(why: str, code: int) -> NoReturn:
-    typer.echo(why, err=True)
-    sys.exit(code)
-
-
 def _time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 200)

@@ -6,20 +6,16 @@ which in a pair would say it. The one writer of the topic `review-orders`.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from collections import defaultdict
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import typer
-from aiokafka.errors import KafkaError
-from rich.console import Console
 from rich.table import Table
 
+from connection.terminal import ask, console, give_up
 from shared import topics
 from shared.clock import system_clock
 from shared.contracts import (
@@ -44,7 +40,6 @@ from shared.settings import KafkaSettings
 
 review = typer.Typer(no_args_is_help=True, help="Members whom several others have reported: look, and decide.")
 
-_TRY_AGAIN = 75
 _READS = (topics.REVIEW_ORDERS, topics.INTRODUCTIONS, *ASKED_IN)
 
 Member = Annotated[str, typer.Argument(help="The member's id (m_...), as `connection review list` shows it.")]
@@ -127,7 +122,7 @@ def list_held(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Show who is held for review, and who is out. Never who reported them."""
-    desk = _ask(_look())
+    desk = ask(_look())
     held, removed = desk.held(), desk.removed()
     if as_json:
         typer.echo(json.dumps({"held": held, "removed": removed}))
@@ -140,26 +135,26 @@ def list_held(
                 for each in one["introductions"]
             )
             table.add_row(one["member"], one["community"], one["held_since"], str(one["reports"]), told)
-        _console().print(table)
+        console().print(table)
     if removed:
         table = Table("member", "community", "removed at (UTC)")
         for one in removed:
             table.add_row(one["member"], one["community"], one["removed_at"])
-        _console().print(table)
+        console().print(table)
     typer.echo(f"{len(held)} held for review, {len(removed)} removed.")
 
 
 @review.command()
 def clear(member: Member) -> None:
     """Let a member be introduced again: the reports so far count no more, later ones do. Takes back a removal."""
-    _ask(_decide(member, ReviewOrderKind.CLEAR))
+    ask(_decide(member, ReviewOrderKind.CLEAR))
     typer.echo(f"Cleared: {member}. Whoever reported them stays kept apart from them.")
 
 
 @review.command()
 def remove(member: Member) -> None:
     """Take a member out: suggested to nobody, out of all introductions, written to no more, until cleared."""
-    _ask(_decide(member, ReviewOrderKind.REMOVE))
+    ask(_decide(member, ReviewOrderKind.REMOVE))
     typer.echo(f"Removed: {member}. `connection review clear` takes it back.")
 
 
@@ -176,7 +171,7 @@ async def _look() -> Desk:
 async def _decide(member: str, kind: ReviewOrderKind) -> None:
     desk = await _look()
     if member not in desk.community_of:
-        _give_up(f"Nobody has reported {member!r}; `connection review list` shows who is held.", 1)
+        give_up(f"Nobody has reported {member!r}; `connection review list` shows who is held.", 1)
     settings = KafkaSettings()
     producer = new_producer(settings, client_id="connection-review")
     await producer.start()
@@ -187,27 +182,5 @@ async def _decide(member: str, kind: ReviewOrderKind) -> None:
         await producer.stop()
 
 
-A = TypeVar("A")
-
-
-def _ask(what: Coroutine[Any, Any, A]) -> A:
-    """Run it against Kafka; without one there is a plain word, and a status that says: try again."""
-    try:
-        return asyncio.run(what)
-    except (KafkaError, OSError) as error:
-        _give_up(
-            f"Kafka did not answer ({type(error).__name__}): check KAFKA_BOOTSTRAP_SERVERS, and try again.", _TRY_AGAIN
-        )
-
-
-def _give_up(why: str, code: int) -> NoReturn:
-    typer.echo(why, err=True)
-    sys.exit(code)
-
-
 def _time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="minutes")
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 200)
