@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import httpx
 import pytest
 from endpoint import STRUCTURED, event
+from intake_process import IntakeProcess
 from test_intake_on_kafka import member, read_records
 
-from benchmarks.processes import ROOT, free_port
 from demo.kafka import EmbeddedKafka
 from shared.kafka.admin import ensure_topics
 from shared.settings import KafkaSettings
@@ -27,35 +23,16 @@ PATIENCE_SECONDS = 240
 SEED = 2026
 
 
-class Instance:
-    """`connection intake` as a process that can be killed and started again."""
+class Instance(IntakeProcess):
+    """For a partner of its own, that is soon told when Kafka does not acknowledge."""
 
     def __init__(self, kafka: EmbeddedKafka, log: Path) -> None:
-        self.port = free_port()
-        self._log = log
-        self._environment = {
-            **os.environ,
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "INTAKE_HTTP_PORT": str(self.port),
-            "INTAKE_API_KEYS": '{"book-app": "sesame"}',
-            "INTAKE_ACKNOWLEDGE_SECONDS_MAX": "3",
-            "COMMUNITIES_DIR": str(ROOT / "communities"),
-        }
-        self.start()
-
-    def start(self) -> None:
-        with self._log.open("ab") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "connection", "intake"],
-                cwd=ROOT,
-                env=self._environment,
-                stdout=said,
-                stderr=said,
-            )
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        super().__init__(
+            kafka.bootstrap_servers,
+            log,
+            INTAKE_API_KEYS='{"book-app": "sesame"}',
+            INTAKE_ACKNOWLEDGE_SECONDS_MAX="3",
+        )
 
 
 async def until_accepted(

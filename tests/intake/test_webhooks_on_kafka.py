@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -18,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 from endpoint import STRUCTURED, event
+from intake_process import IntakeProcess
 from typer.testing import CliRunner
 from webhook_world import CANARIES, SECRETS, Endpoint, Received, introduced, member, partner, proposed, status
 
-from benchmarks.processes import ROOT, free_port
 from connection.cli import cli
 from demo.kafka import EmbeddedKafka
 from shared import topics
@@ -39,38 +35,17 @@ PATIENCE_SECONDS = 60
 PAIRS = 60
 
 
-class Instance:
-    """`connection intake` as a process that can be killed and started again."""
+class Instance(IntakeProcess):
+    """With webhooks that may lead to this machine, and are tried again soon."""
 
     def __init__(self, kafka: KafkaSettings, log: Path, **settings: str) -> None:
-        self.port = free_port()
-        self._log = log
-        self._environment = {
-            **os.environ,
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        soon = {
             "KAFKA_SESSION_TIMEOUT_MS": "6000",
-            "INTAKE_HTTP_PORT": str(self.port),
             "INTAKE_API_KEYS": '{"other-app": "mellon"}',
             "INTAKE_WEBHOOK_PRIVATE_ADDRESSES": "true",
             "INTAKE_WEBHOOK_RETRY_SECONDS": "[0.2, 0.5, 1, 1, 1, 1, 1, 1, 1, 1]",
-            "COMMUNITIES_DIR": str(ROOT / "communities"),
-            **settings,
         }
-        self.start()
-
-    def start(self) -> None:
-        with self._log.open("ab") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "connection", "intake"],
-                cwd=ROOT,
-                env=self._environment,
-                stdout=said,
-                stderr=said,
-            )
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        super().__init__(kafka.bootstrap_servers, log, **(soon | settings))
 
     async def ready(self) -> None:
         async with httpx.AsyncClient() as client:
@@ -92,6 +67,18 @@ async def until(is_so: Callable[[], Awaitable[bool] | bool]) -> None:
             return
         assert time.monotonic() - began < PATIENCE_SECONDS, "it did not become so"
         await asyncio.sleep(0.05)
+
+
+def verify_received(one: Received, secret: str) -> None:
+    """Raises unless it was signed with this secret, and just now."""
+    verify(
+        [secret],
+        message_id=one.headers["webhook-id"],
+        timestamp=one.headers["webhook-timestamp"],
+        signatures=one.headers["webhook-signature"],
+        body=one.body,
+        now_seconds=time.time(),
+    )
 
 
 @pytest.fixture
@@ -251,14 +238,7 @@ async def test_one_partners_dead_endpoint_does_not_hold_up_another_and_what_fail
         await until(lambda: len(ids_of(well.received)) == 40)
         for one in well.received:
             for secret in SECRETS:  # both, while one takes over from the other
-                verify(
-                    [secret],
-                    message_id=one.headers["webhook-id"],
-                    timestamp=one.headers["webhook-timestamp"],
-                    signatures=one.headers["webhook-signature"],
-                    body=one.body,
-                    now_seconds=time.time(),
-                )
+                verify_received(one, secret)
 
         async def is_given_up() -> bool:
             found = await deliveries(kafka_settings, "dead-app")
@@ -323,14 +303,7 @@ async def test_from_a_sign_up_to_the_last_word_no_body_holds_what_is_not_the_par
             text = one.body.decode()
             assert not [canary for canary in (*CANARIES, gone, member("u-2", "real-app")) if canary in text]
             assert sum(f'"{subject}"' in text for subject in ("u-1", "u-2")) <= 1
-            verify(
-                [secret],
-                message_id=one.headers["webhook-id"],
-                timestamp=one.headers["webhook-timestamp"],
-                signatures=one.headers["webhook-signature"],
-                body=one.body,
-                now_seconds=time.time(),
-            )
+            verify_received(one, secret)
 
         async def is_forgotten() -> bool:
             known = {one.subject for one in (await read_latest(kafka_settings, topics.REFERENCES)).values()}  # type: ignore[attr-defined]
