@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from browser import Chromium, Screenshot, find_chromium
 from hypothesis import settings
 from scanner import Scanner
@@ -18,6 +20,10 @@ from demo.kafka import EmbeddedKafka
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+# Services that run inside a test log where those that run as processes do. Left to itself structlog
+# writes to whatever is standard output just then: a command's, if a test runs one meanwhile.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 _MARKER_OF_FIXTURE = {
     "kafka": "kafka",
