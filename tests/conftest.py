@@ -45,16 +45,25 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Whatever the tests say: a run that left an address or a name where none may be has failed."""
+    """Whatever the tests say: a run that left an address or a name where none may be has failed.
+
+    It is told as an error of a test, so that it stands wherever failures do: in the very last line, too.
+    """
     if SCANNER.findings:
+        failed = pytest.TestReport(
+            nodeid="tests/scanner.py",
+            location=("tests/scanner.py", None, "addresses and names"),
+            keywords={},
+            outcome="failed",
+            longrepr=SCANNER.verdict(),
+            when="teardown",
+        )
+        session.config.hook.pytest_runtest_logreport(report=failed)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if SCANNER.findings:
-        terminalreporter.write_sep("=", "addresses and names", red=True)
-        terminalreporter.write_line(SCANNER.verdict())
-    elif SCANNER.bytes_seen:
+    if SCANNER.bytes_seen and not SCANNER.findings:
         terminalreporter.write_line(f"no address and no name in {SCANNER.bytes_seen:,} bytes of topics and logs")
 
 
