@@ -10,9 +10,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from scanner import HOLD_PEOPLE, Scanner
-
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from scanner import HOLD_PEOPLE, Scanner
 
 from benchmarks.processes import ROOT
 from services.matcher.state import READS
