@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import random
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -285,6 +286,42 @@ def test_what_a_status_means(code: int, outcome: str) -> None:
 )  # fmt: skip
 def test_retry_after_in_seconds_or_as_a_date(said: str, seconds: int) -> None:
     assert meaning_of(429, said).retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 GMT",
+        "Mon, 01 Jan 0001 00:00:00 +2359", "Mon, 01 Jan 0001 00:00:00", "Sat, 01 Jan 10000 00:00:00 GMT",
+        "1 Jan 2020 00:00:00 +9999999999", "1 Jan 2020 00:00:00 +99999999999999999999999", "1 Jan 0000 0:0:0 GMT",
+        "-1", "+1", "1.5", "1e9", "inf", "nan", "1_000", "0x10", "9" * 5000, "-" * 5000, "," * 60, ", , ,",
+        "Thu, 32 Foo 1970 99:99:99 GMT", "Thu, 01 Jan 1970 00:00:-1 GMT", "()", "(", "1 Jan 99999999999999999999 0:0:0",
+        "\x00", "\ud800",
+    ],
+)  # fmt: skip
+def test_whatever_retry_after_says_it_is_a_time_within_bounds(said: str) -> None:
+    for now_seconds in (0.0, NOW / 1000):
+        answer = meaning_of(503, said, now_seconds=now_seconds)
+        assert 0 <= answer.retry_after_seconds <= RETRY_AFTER_SECONDS_MAX
+
+
+_WORDS = st.sampled_from(
+    ["Thu,", "1", "01", "31", "Jan", "Dec", "9999", "0001", "10000", "00:00:00", "23:59:59", "24:0", "GMT", "-0000",
+     "+2359", "-9999", "+" + "9" * 30, "-1", "(", ")", ",", ":", "-", "\x00", "²", "９"]
+)  # fmt: skip
+
+
+@given(said=st.text(max_size=80) | st.lists(_WORDS, max_size=9).map(" ".join), now_seconds=st.floats(-1e18, 1e18))
+def test_no_retry_after_raises(said: str, now_seconds: float) -> None:
+    assert 0 <= meaning_of(429, said, now_seconds=now_seconds).retry_after_seconds <= RETRY_AFTER_SECONDS_MAX
+
+
+@given(at=st.datetimes(max_value=datetime(2100, 1, 1)), is_zoned=st.booleans())
+def test_a_date_without_a_zone_is_in_utc(at: datetime, is_zoned: bool) -> None:
+    at = at.replace(microsecond=0, year=max(at.year, 1970))
+    said = at.strftime("%a, %d %b %Y %H:%M:%S") + (" GMT" if is_zoned else "")
+    before = at.replace(tzinfo=UTC).timestamp() - 90
+    assert meaning_of(429, said, now_seconds=before).retry_after_seconds == 90
 
 
 def delivery(**changes: Any) -> WebhookDelivery:

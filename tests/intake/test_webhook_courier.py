@@ -1,0 +1,80 @@
+"""The courier of one partition, without Kafka: one delivery's trouble stays that delivery's."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from courier_world import ACCEPTED, CourierWorld, Post
+from structlog.testing import capture_logs
+from webhook_world import member, proposed, reference
+
+from services.intake.webhooks import courier as courier_module
+from services.intake.webhooks.answers import Answer
+from shared import topics
+from shared.contracts import WebhookOutcome, WebhookState
+
+A, B, C = member("a"), member("b"), member("c")
+
+
+def world_of(answer: Post) -> CourierWorld:
+    """Three members of one partner, each with something to be told."""
+    world = CourierWorld(post=answer)
+    world.partition.put(topics.REFERENCES, reference("a"), reference("b"), reference("c"))
+    world.partition.put(topics.INTRODUCTIONS, proposed(A, B, C))
+    return world
+
+
+@pytest.mark.parametrize(
+    "trouble", [OverflowError("secret-token"), RuntimeError(), RecursionError(), AssertionError(), KeyError("x")]
+)
+async def test_a_sender_that_raises_costs_a_try_and_nothing_else(trouble: Exception) -> None:
+    bad: list[str] = []
+
+    def answer(event: str) -> Answer:
+        bad[:] = bad or [event]
+        if event in bad:
+            raise trouble
+        return ACCEPTED
+
+    world = world_of(Post(answer))
+    with capture_logs() as logs:
+        async with world.at_work() as courier:
+            await world.until(
+                lambda: sum(one.finished_at_ms is not None for one in world.partition.last().values()) == 3
+            )
+            assert not courier._busy
+            assert not world.lanes._under_way
+    last = world.partition.last()
+    failed = last.pop(bad[0])
+    assert (failed.state, failed.outcome, failed.status) == (WebhookState.FAILED, WebhookOutcome.UNREACHABLE, None)
+    assert {one.state for one in last.values()} == {WebhookState.DELIVERED}
+    assert world.post.sent.count(bad[0]) == 3, "the first, and as many more as the schedule has"
+    said = [one for one in logs if one["event"] == "webhook_try_broke"]
+    assert len(said) == 3
+    assert said[0]["error"] == type(trouble).__name__
+    assert "secret-token" not in str(logs)
+
+
+@pytest.mark.parametrize("trouble", [asyncio.CancelledError(), OverflowError()])
+async def test_what_ends_without_a_result_is_tried_again(trouble: BaseException, monkeypatch: Any) -> None:
+    """A task that is cancelled from within, or a try of which not even the failure can be worked out."""
+    times = 0
+    real = courier_module.after
+
+    def breaks_once(*arguments: object, **options: object) -> object:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise trouble
+        return real(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(courier_module, "after", breaks_once)
+    world = world_of(Post())
+    async with world.at_work() as courier:
+        await world.until(lambda: world.is_over(3))
+        assert not courier._busy
+        assert not world.lanes._under_way
+    assert len(world.post.sent) == 4
+    assert {one.state for one in world.partition.last().values()} == {WebhookState.DELIVERED}
