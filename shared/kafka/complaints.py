@@ -5,6 +5,7 @@ Pure, but that the file of the authority is looked at; `shared.kafka.reachable` 
 
 from __future__ import annotations
 
+import re
 import ssl
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from shared.settings import SECRETS_DIR, KafkaSettings
 
 _PORT = 9092
 """Where brokers are unless told."""
+_SERVER = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?")
 _CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID = 10, 9
 _OTHER_HOST, _OTHER_ADDRESS = 62, 64
 """As OpenSSL numbers what is wrong with a certificate."""
@@ -54,12 +56,11 @@ def servers(text: str) -> list[Server]:
     """Where the brokers are. Raises `ValueError` that says what is wrong with which."""
     found = []
     for one in text.split(","):
-        host, colon, port = one.strip().rpartition(":") if "]" not in one or "]:" in one else (one.strip(), "", "")
-        host = host if colon else host or one.strip()
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or (colon and not (port.isdecimal() and 1 <= int(port) <= 65535)):
+        parts = _SERVER.fullmatch(one.strip())
+        port = int(parts["port"] or _PORT) if parts else 0
+        if parts is None or not 1 <= port <= 65535:
             raise ValueError(f"{one.strip()!r} must be host:port, such as localhost:9092")
-        found.append(Server(host, int(port) if colon else _PORT))
+        found.append(Server(parts["address"] or parts["host"], port))
     return found
 
 
@@ -72,16 +73,15 @@ def tls_failed(error: Exception, server: Server, settings: KafkaSettings) -> str
                 "broker as its certificate does"
             )
         if error.verify_code in (_CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID):
-            return (
-                f"the certificate at {server} is out of date: the broker must have a new one ({error.verify_message})"
-            )
-        which = (
-            "does not vouch" if settings.ssl_ca_file else "is not set, and no authority that this system knows vouches"
-        )
+            return f"the certificate at {server} is out of date: the broker must get a new one ({error.verify_message})"
+        nobody = "not set, and no authority that this system knows vouches"
+        which = "does not vouch" if settings.ssl_ca_file else nobody
         return (
             f"KAFKA_SSL_CA_FILE: {which} for the certificate at {server}: must be the PEM file of the authority that "
             f"signed it ({error.verify_message})"
         )
+    if isinstance(error, ssl.SSLError) and "ALERT" in str(getattr(error, "reason", "")):
+        return f"{server} speaks TLS, and not with us: must offer TLS 1.2 and ask for no certificate ({error.reason})"
     without = {"SSL": "PLAINTEXT", "SASL_SSL": "SASL_PLAINTEXT"}[settings.security_protocol]
     return (
         f"KAFKA_SECURITY_PROTOCOL: {server} does not speak TLS: must be {without} for this port, or "
@@ -106,6 +106,7 @@ def login_failed(step: str, server: Server, settings: KafkaSettings) -> str:
 
 
 def hung_up(server: Server, settings: KafkaSettings) -> str:
+    """What it says that the broker ended the connection when it was asked its first question. Pure."""
     if settings.security_protocol.startswith("SASL"):
         return (
             f"KAFKA_BOOTSTRAP_SERVERS: the broker at {server} took our login and then hung up: must be one that is well"

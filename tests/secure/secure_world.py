@@ -32,6 +32,8 @@ from shared.settings import KafkaSettings
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 120
+READY_SECONDS_MAX = 400
+"""A first start compiles, which takes minutes on a busy machine."""
 STRANGER = "stranger"
 """Has a password, and is granted nothing."""
 _API_KEY = secrets.token_hex(16)
@@ -180,7 +182,7 @@ async def running_services(secure: SecureKafka) -> AsyncIterator[Services]:
         for process in processes.values():
             process.start()
         for service, process in processes.items():
-            await process.ready(f"http://127.0.0.1:{ports[service]}/readyz", within_seconds=PATIENCE_SECONDS)
+            await process.ready(f"http://127.0.0.1:{ports[service]}/readyz", within_seconds=READY_SECONDS_MAX)
         yield Services(processes, ports, mailbox)
     finally:
         for process in processes.values():

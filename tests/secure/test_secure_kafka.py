@@ -45,7 +45,7 @@ PARTITION = 7
 """In which nothing else lies."""
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(800)
 async def test_from_the_sign_up_to_the_introduction_with_the_rights_that_are_granted_and_no_more(
     tmp_path: Path,
 ) -> None:
