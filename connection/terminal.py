@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import typer
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 from rich.console import Console
@@ -25,6 +31,12 @@ from shared.topics import TopicSpec
 TRY_AGAIN = 75
 """EX_TEMPFAIL: what an MTA's pipe is told to come again with."""
 _PIPED_LETTERS = 200
+_NOT_ALLOWED = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
 A = TypeVar("A")
 S = TypeVar("S", bound=BaseSettings)
@@ -59,9 +71,10 @@ def ask(what: Coroutine[Any, Any, A]) -> A:
         give_up(str(refused), refused.status)
     except (TopicError, RightsError) as error:
         give_up(str(error), 1)
-    except TopicAuthorizationFailedError as error:
-        which = ", ".join(sorted(map(str, error.args)))
-        give_up(f"this Kafka user may not do that with topic {which}: `connection topics rights` shows who may", 1)
+    except _NOT_ALLOWED as error:
+        what = type(error).__name__.removesuffix("Error").removesuffix("AuthorizationFailed")
+        which = f"{what} {', '.join(map(str, error.args))}".strip()
+        give_up(f"this Kafka user may not do that ({which}): `connection topics rights` shows who may", 1)
     except (KafkaError, OSError) as error:
         give_up(
             f"Kafka did not answer ({type(error).__name__}): check KAFKA_BOOTSTRAP_SERVERS, and try again.", TRY_AGAIN
