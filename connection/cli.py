@@ -278,34 +278,24 @@ def main() -> None:
 
 
 def _serve(service: str, settings_class: type[BaseSettings], build: Callable[..., Any]) -> None:
+    from connection.terminal import give_up, read_settings, wrong_settings
     from shared.community import CommunityFileError
-    from shared.kafka.connection import why_unreachable
+    from shared.kafka.reachable import why_unreachable
     from shared.lifeline import Lifeline
     from shared.logs import configure_logs
     from shared.serving import serve
-    from shared.settings import SECRETS_DIR, KafkaSettings
+    from shared.settings import KafkaSettings
 
-    if SECRETS_DIR is not None and not Path(SECRETS_DIR).is_dir():
-        typer.echo(f"{service}: SECRETS_DIR: there is no such folder", err=True)
-        sys.exit(2)
+    settings: Any = read_settings(settings_class, service)
+    kafka = read_settings(KafkaSettings, service)
+    configure_logs(service, settings.log_level)
+    if (why := asyncio.run(why_unreachable(kafka))) is not None:
+        give_up(f"{service}: {why}", 1)
+    lifeline = Lifeline()
     try:
-        settings: Any = settings_class()
-        configure_logs(service, settings.log_level)
-        lifeline = Lifeline()
-        kafka = KafkaSettings()
         app = build(settings, kafka, lifeline)
     except ValidationError as error:
-        for problem in error.errors(include_input=False):
-            setting, *inside = (str(part) for part in problem["loc"])
-            name, where = setting.upper(), f"{'.'.join(inside)}: " if inside else ""
-            prefix = error.title.removesuffix("Settings").upper()
-            which = f"setting {name} (or {prefix}_{name}): " if name else ""
-            typer.echo(f"{service}: {which}{where}{problem['msg'].removeprefix('Value error, ')}", err=True)
-        sys.exit(2)
+        give_up("\n".join(f"{service}: {line}" for line in wrong_settings(error)), 2)
     except CommunityFileError as error:
-        typer.echo(f"{service}: {error}", err=True)
-        sys.exit(2)
-    if (why := asyncio.run(why_unreachable(kafka))) is not None:
-        typer.echo(f"{service}: {why}", err=True)
-        sys.exit(1)
+        give_up(f"{service}: {error}", 2)
     sys.exit(serve(app, lifeline, host=settings.http_host, port=settings.http_port))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from datetime import UTC, datetime
 from typing import Annotated
@@ -11,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from connection.terminal import ask, kafka
 from shared.kafka.connection import new_producer
 from shared.kafka.dead_letters import DeadLetter, read_dead_letter, read_dead_letters, replay
-from shared.settings import KafkaSettings
+from shared.topics import DEAD_LETTERS
 
 dead_letters = typer.Typer(
     no_args_is_help=True, help="Messages that could not be used: list them, look at one, put them back."
@@ -26,7 +26,7 @@ def list_letters(
     last: int = typer.Option(50, min=1, help="Only so many of the newest."),
 ) -> None:
     """List dead letters with where they came from and what was wrong, without what they hold."""
-    letters = asyncio.run(_collect(topic))
+    letters = ask(_collect(topic))
     table = Table("name", "from", "at (UTC)", "consumer", "what was wrong")
     for letter in sorted(letters, key=lambda letter: letter.timestamp_ms)[-last:]:
         at = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -61,9 +61,9 @@ def replay_letters(
     if bool(names) == bool(topic):
         typer.echo("Say which: names, or --topic TOPIC for all of a topic.", err=True)
         sys.exit(2)
-    letters = [_find(name) for name in names] if names else asyncio.run(_collect(topic))
+    letters = [_find(name) for name in names] if names else ask(_collect(topic))
     whole = [letter for letter in letters if not letter.cut_from_bytes]
-    asyncio.run(_replay(whole))
+    ask(_replay(whole))
     typer.echo(f"{len(whole)} put back")
     if len(whole) < len(letters):
         cut = ", ".join(letter.name for letter in letters if letter.cut_from_bytes)
@@ -73,7 +73,7 @@ def replay_letters(
 
 def _find(name: str) -> DeadLetter:
     try:
-        letter = asyncio.run(read_dead_letter(KafkaSettings(), name))
+        letter = ask(_read(name))
     except ValueError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
@@ -83,12 +83,17 @@ def _find(name: str) -> DeadLetter:
     return letter
 
 
+async def _read(name: str) -> DeadLetter | None:
+    return await read_dead_letter(await kafka(DEAD_LETTERS), name)
+
+
 async def _collect(topic: str | None) -> list[DeadLetter]:
-    return [letter async for letter in read_dead_letters(KafkaSettings()) if topic in (None, letter.topic)]
+    settings = await kafka(DEAD_LETTERS)
+    return [letter async for letter in read_dead_letters(settings) if topic in (None, letter.topic)]
 
 
 async def _replay(letters: list[DeadLetter]) -> None:
-    producer = new_producer(KafkaSettings(), client_id="dead-letter-replay")
+    producer = new_producer(await kafka(), client_id="dead-letter-replay")
     await producer.start()
     try:
         for letter in letters:

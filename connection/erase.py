@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from rich.table import Table
 
 from connection.erase_proof import Finding, Needles, in_logs, in_metrics, in_segments, in_topics
-from connection.terminal import TRY_AGAIN, console, give_up
+from connection.terminal import TRY_AGAIN, ask, console, give_up, kafka
 from shared import ids, topics
 from shared.clock import system_clock
 from shared.community import CommunityFileError
@@ -77,7 +77,7 @@ def _member(options: EraseOptions) -> str:
 
 
 def _erase(options: EraseOptions, member: str) -> int:
-    said = asyncio.run(_order_and_wait(options.community, member, options.within_seconds))
+    said = ask(_order_and_wait(options.community, member, options.within_seconds))
     if options.json:
         typer.echo(json.dumps({"member": member, "forgotten_at_ms": {str(name): at for name, at in said.items()}}))
     else:
@@ -95,7 +95,7 @@ def _erase(options: EraseOptions, member: str) -> int:
 
 async def _order_and_wait(community: str, member: str, within_seconds: float) -> dict[Service, int]:
     """When each service said it. An order that stands already is not given anew."""
-    settings = KafkaSettings()
+    settings = await kafka(topics.ERASURE_ORDERS, topics.ERASURES)
     orders = await read_latest(settings, topics.ERASURE_ORDERS)
     if not any(key == member for _, key in orders):
         order = ErasureOrder(community=community, member=member, ordered_at_ms=system_clock())
@@ -122,7 +122,7 @@ def _prove(options: EraseOptions, member: str) -> int:
         needles = Needles(text.splitlines())
     except ValueError as error:
         give_up(str(error), 2)
-    said, findings = asyncio.run(_look_through_kafka(member, needles))
+    said, findings = ask(_look_through_kafka(member, needles))
     if options.segments is not None:
         findings += in_segments(options.segments, needles)
     if options.logs is not None:
@@ -140,7 +140,7 @@ def _prove(options: EraseOptions, member: str) -> int:
 
 
 async def _look_through_kafka(member: str, needles: Needles) -> tuple[dict[Service, int], list[Finding]]:
-    settings = KafkaSettings()
+    settings = await kafka(*topics.TOPICS.values())
     latest = (await read_latest(settings, topics.ERASURES)).values()
     said = {one.service: one.forgotten_at_ms for one in latest if isinstance(one, Erasure) and one.member == member}
     return said, [finding async for finding in in_topics(settings, needles)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,21 +11,21 @@ from rich.console import Console
 from rich.table import Table
 
 from connection.rounds import community_called, rounds_on_the_topic, run_recorded, stop
+from connection.terminal import ask
 from services.matcher.explain import Alternative, Explanation, NotInThatRound, Parts, explain
 from services.matcher.replay import ReplayError
 from shared.contracts import Suggestion
-from shared.settings import KafkaSettings
 
 
 def explain_command(suggestion: str, *, as_json: bool) -> int:
     """Explain one suggestion; the exit status."""
-    settings = KafkaSettings()
-    found = [each for each in rounds_on_the_topic(settings) if suggestion in each.suggestions]
+    settings, rounds = rounds_on_the_topic()
+    found = [each for each in rounds if suggestion in each.suggestions]
     if not found:
         stop(f"there is no suggestion {suggestion} on the topic: it was never made, or is past its retention")
     recorded = found[-1]
     try:
-        again = asyncio.run(run_recorded(settings, recorded, community_called(recorded.community)))
+        again = ask(run_recorded(settings, recorded, community_called(recorded.community)))
         explained = explain(recorded.suggestions[suggestion], again.round, again.suggestions)
     except (ReplayError, NotInThatRound) as reason:
         if not as_json:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from connection.terminal import ask, kafka
 from services.notifier.export_reading import READS, read_export
 from shared.clock import system_clock
 from shared.ids import member_id
@@ -35,9 +36,10 @@ def export_command(member: str | None, partner: str | None, reference: str | Non
     if not member.startswith("m_"):
         return _complain("MEMBER is an id and begins with m_; give the app's own --reference with its --partner.", 2)
     try:
-        settings, master_keys = KafkaSettings(), ContactsSettings().master_keys()
+        master_keys = ContactsSettings().master_keys()
     except ValidationError as error:
         return _complain("; ".join(problem["msg"] for problem in error.errors(include_input=False)), 2)
+    settings = ask(kafka(*READS))
     numbers = range(settings.partitions) if community is None else [partition_of(community, settings.partitions)]
     try:
         document = asyncio.run(_read(settings, member, numbers, master_keys))

@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
-from connection.terminal import TRY_AGAIN, ask, console, give_up
+from connection.terminal import TRY_AGAIN, ask, console, give_up, kafka
 from shared import ids, topics
 from shared.clock import system_clock
 from shared.community import CommunityFileError
@@ -20,7 +20,7 @@ from shared.kafka.connection import new_producer
 from shared.kafka.latest import read_latest
 from shared.kafka.publishing import publish
 from shared.outgoing import outgoing
-from shared.settings import KafkaSettings, ServiceSettings
+from shared.settings import ServiceSettings
 from shared.topics import partition_of
 
 mail = typer.Typer(
@@ -161,7 +161,7 @@ def _order(kind: OrderKind, community: str | None, note: str) -> None:
 
 async def _give(order: MailOrder) -> None:
     """To the partition of the community, or to all of them at once: in one transaction, so that it is all or none."""
-    settings = KafkaSettings()
+    settings = await kafka()
     everywhere = range(settings.partitions)
     places = everywhere if order.community == EVERYWHERE else [partition_of(order.community, settings.partitions)]
     producer = new_producer(settings, transactional_id="mail-orders")
@@ -175,7 +175,7 @@ async def _give(order: MailOrder) -> None:
 
 
 async def _publish(topic: topics.TopicSpec, records: Sequence[Record]) -> None:
-    settings = KafkaSettings()
+    settings = await kafka()
     producer = new_producer(settings, client_id="connection-mail")
     await producer.start()
     try:
@@ -188,7 +188,10 @@ R = TypeVar("R", bound=Record)
 
 
 def _latest(topic: topics.TopicSpec, model: type[R]) -> list[R]:
-    return [record for record in ask(read_latest(KafkaSettings(), topic)).values() if isinstance(record, model)]
+    async def read() -> dict[tuple[int, str], Record]:
+        return await read_latest(await kafka(topic), topic)
+
+    return [record for record in ask(read()).values() if isinstance(record, model)]
 
 
 def _stops() -> list[MailOrder]:

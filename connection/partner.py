@@ -6,7 +6,6 @@ is changed here is in force everywhere within seconds.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import secrets
 import sys
@@ -21,13 +20,13 @@ from aiokafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
+from connection.terminal import ask, kafka
 from connection.webhooks import deliveries, replay, send_test
 from services.intake.keyring import PREFIX_LETTERS, hash_of
 from services.intake.webhooks.addresses import may_be_called
 from shared.contracts import Partner, PartnerKey
 from shared.kafka.admin import ensure_topics
 from shared.kafka.connection import new_producer, new_reader
-from shared.settings import KafkaSettings
 from shared.signatures import SECRET_PREFIX
 from shared.topics import PARTNERS, partition_of
 
@@ -149,7 +148,7 @@ def webhook(
 def list_partners() -> None:
     """Show who may send, by the beginnings of their keys; no key can be shown."""
     table = Table("source", "keys (since, UTC)", "webhook", "signature", "events a second")
-    for one in sorted(asyncio.run(_read_all()).values(), key=lambda one: one.source):
+    for one in sorted(ask(_read_all()).values(), key=lambda one: one.source):
         keys = "\n".join(f"{key.prefix}… {_day(key.created_at_ms)}" for key in one.keys) or "none: revoked"
         signature = "required" if one.signature_required else "taken" if one.signing_secrets else "none"
         limit = str(one.events_per_second or "default")
@@ -188,9 +187,9 @@ def _change(source: str, change: Callable[[Partner | None], tuple[Partner, str]]
     """Read what is known, change it, write it, acknowledged; the text to be shown."""
 
     async def run() -> str:
-        settings = KafkaSettings()
+        settings = await kafka()
         await ensure_topics(settings, [PARTNERS])
-        changed, told = change((await _read_all(settings)).get(source))
+        changed, told = change((await _read_all()).get(source))
         producer = new_producer(settings, client_id="connection-partner")
         await producer.start()
         try:
@@ -205,14 +204,14 @@ def _change(source: str, change: Callable[[Partner | None], tuple[Partner, str]]
         return told
 
     try:
-        return asyncio.run(run())
+        return ask(run())
     except _Refused as refused:
         typer.echo(str(refused), err=True)
         sys.exit(1)
 
 
-async def _read_all(settings: KafkaSettings | None = None) -> dict[str, Partner]:
-    settings = settings or KafkaSettings()
+async def _read_all() -> dict[str, Partner]:
+    settings = await kafka(PARTNERS)
     reader = new_reader(settings, auto_offset_reset="earliest")
     await reader.start()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime
 
@@ -10,22 +9,22 @@ import typer
 from rich.console import Console
 
 from connection.rounds import RecordedRound, RunAgain, community_called, rounds_on_the_topic, run_recorded, stop
+from connection.terminal import ask
 from services.matcher.replay import Comparison, ReplayError
-from shared.settings import KafkaSettings
 
 
 def replay_command(name: str | None, community: str | None, *, as_json: bool) -> int:
     """Replay a round and print what came of it; the exit status."""
-    settings = KafkaSettings()
     if name is None and community is None:
         stop("Say which: the id of a round, or --community for the newest of a community.", 2)
-    found = [each for each in rounds_on_the_topic(settings, community) if name in (None, each.reference.round)]
+    settings, rounds = rounds_on_the_topic(community)
+    found = [each for each in rounds if name in (None, each.reference.round)]
     if not found:
         which = f"round {name}" if name else f"any round of {community}"
         stop(f"no suggestion of {which} is on the topic: it made none, or they are past their retention")
     recorded = found[-1]
     try:
-        again = asyncio.run(run_recorded(settings, recorded, community_called(recorded.community)))
+        again = ask(run_recorded(settings, recorded, community_called(recorded.community)))
     except ReplayError as reason:
         if as_json:
             typer.echo(json.dumps(_about(recorded) | {"outcome": "cannot be run again", "reason": str(reason)}))

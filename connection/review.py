@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from connection.terminal import ask, console, give_up
+from connection.terminal import ask, console, give_up, kafka
 from shared import topics
 from shared.clock import system_clock
 from shared.contracts import (
@@ -36,7 +36,6 @@ from shared.kafka.latest import read_latest
 from shared.kafka.publishing import publish
 from shared.outgoing import outgoing
 from shared.safety import Reviews
-from shared.settings import KafkaSettings
 
 review = typer.Typer(no_args_is_help=True, help="Members whom several others have reported: look, and decide.")
 
@@ -159,8 +158,9 @@ def remove(member: Member) -> None:
 
 
 async def _look() -> Desk:
-    settings = KafkaSettings()
+    settings = await kafka()
     await ensure_topics(settings, list(_READS))
+    await kafka(*_READS)
     desk = Desk()
     for topic in _READS:
         for record in (await read_latest(settings, topic)).values():
@@ -172,7 +172,7 @@ async def _decide(member: str, kind: ReviewOrderKind) -> None:
     desk = await _look()
     if member not in desk.community_of:
         give_up(f"Nobody has reported {member!r}; `connection review list` shows who is held.", 1)
-    settings = KafkaSettings()
+    settings = await kafka()
     producer = new_producer(settings, client_id="connection-review")
     await producer.start()
     try:

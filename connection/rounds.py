@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 import typer
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError
 
+from connection.terminal import ask, kafka
 from services.matcher.replay import Comparison, compare, run_again
 from services.matcher.round import Round
 from services.matcher.state import READS, MatcherState
@@ -81,13 +80,14 @@ async def read_rounds(settings: KafkaSettings, community: str | None = None) -> 
     return sorted(rounds.values(), key=lambda round_: round_.committed_at_ms)
 
 
-def rounds_on_the_topic(settings: KafkaSettings, community: str | None = None) -> list[RecordedRound]:
-    """The same, from where no event loop runs; ends the command if Kafka does not answer."""
-    try:
-        return asyncio.run(read_rounds(settings, community))
-    except KafkaError as error:
-        why = type(error).__name__
-        stop(f"Kafka at {settings.bootstrap_servers} does not answer ({why}): is KAFKA_BOOTSTRAP_SERVERS right?", 2)
+def rounds_on_the_topic(community: str | None = None) -> tuple[KafkaSettings, list[RecordedRound]]:
+    """The same, and how Kafka was reached; ends the command if it cannot be, or if what a replay reads may not be."""
+
+    async def read() -> tuple[KafkaSettings, list[RecordedRound]]:
+        settings = await kafka(topics.SUGGESTIONS, *READS)
+        return settings, await read_rounds(settings, community)
+
+    return ask(read())
 
 
 async def run_recorded(settings: KafkaSettings, recorded: RecordedRound, community: Community) -> RunAgain:

