@@ -23,8 +23,8 @@ from shared.settings import KafkaSettings
 
 ROOT = Path(__file__).parents[2]
 KEY, SECRET = "a-key-for-the-tests", "a secret for the tests only"
-READY_SECONDS_MAX = 120.0
-"""A first start compiles the matcher's kernels."""
+READY_SECONDS_MAX = 300.0
+"""A first start compiles the matcher's kernels, for minutes where others want the processor too."""
 _LINK_MS = 600_000
 
 

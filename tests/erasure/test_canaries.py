@@ -92,7 +92,7 @@ async def ends(settings: KafkaSettings, topic: str) -> int:
         await reader.stop()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka, tmp_path: Path) -> None:
     settings = KafkaSettings(
         bootstrap_servers=quick_kafka.bootstrap_servers,

@@ -185,7 +185,7 @@ def too_late(one: Ended, here: Running) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 async def test_no_email_after_the_acknowledgement_and_a_word_to_the_others(
     fresh_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
