@@ -74,7 +74,8 @@ class KafkaSettings(BaseSettings):
 class ServiceSettings(BaseSettings):
     """What every service needs besides Kafka. Each service adds its own prefix and settings."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_DIR)
+    # An error that quoted its input would quote a password that came along.
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True)
 
     http_host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 in a container."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from services.intake.ledger import unclocked
 from shared.kafka.connection import new_reader
@@ -14,18 +15,40 @@ from shared.topics import CONTACTS, partition_of
 
 _READ_TIMEOUT_MS = 200
 
+Opened = Callable[[str, bytes | None], bytes | None]
+"""Of a key and a value on `contacts`: what that was before it was sealed."""
+
+
+class Wanted:
+    """Records that may be stored already. Of what others wrote no more is looked at than the key."""
+
+    def __init__(self, records: Sequence[Outgoing], opened: Opened | None = None) -> None:
+        self._opened = opened
+        self._numbers: defaultdict[tuple[str, str], dict[bytes, int]] = defaultdict(dict)
+        for number, record in enumerate(records):
+            self._numbers[record.topic, record.key][unclocked(record.value)] = number
+
+    def number_of(self, topic: str, key: str, value: bytes | None) -> int | None:
+        """Which of them a stored record is; None if it is none of them."""
+        numbers = self._numbers.get((topic, key))
+        if numbers is None:
+            return None
+        if self._opened is not None and topic == CONTACTS.name:
+            value = self._opened(key, value)
+        return numbers.get(unclocked(value))
+
 
 class StoredRecords:
     """Reads our own topics again."""
 
-    def __init__(self, kafka: KafkaSettings, opened: Callable[[str, bytes | None], bytes | None] | None = None) -> None:
-        """`opened(key, value)` tells what a contact was before it was sealed, where contacts are encrypted."""
+    def __init__(self, kafka: KafkaSettings, opened: Opened | None = None) -> None:
+        """`opened` is for where contacts are encrypted."""
         self._kafka = kafka
         self._opened = opened
 
     async def find(self, records: Sequence[Outgoing], since_ms: int) -> set[int]:
         """Which of these records, by number, are in their topics, written at or after `since_ms`."""
-        wanted = {(record.topic, record.key, unclocked(record.value)): number for number, record in enumerate(records)}
+        wanted = Wanted(records, self._opened)
         places = {
             TopicPartition(record.topic, partition_of(record.community, self._kafka.partitions)) for record in records
         }
@@ -40,14 +63,11 @@ class StoredRecords:
                 reader.seek(place, begin[place].offset if begin.get(place) is not None else ends[place])
             while any([await reader.position(place) < ends[place] for place in places]):
                 for batch in (await reader.getmany(timeout_ms=_READ_TIMEOUT_MS)).values():
-                    for record in batch:
-                        key = (record.key or b"").decode(errors="replace")
-                        value = record.value
-                        if self._opened is not None and record.topic == CONTACTS.name:
-                            value = self._opened(key, value)
-                        number = wanted.get((record.topic, key, unclocked(value)))
-                        if number is not None:
-                            found.add(number)
+                    found |= {number for record in batch if (number := _number(record, wanted)) is not None}
         finally:
             await reader.stop()
         return found
+
+
+def _number(record: ConsumerRecord[bytes | None, bytes | None], wanted: Wanted) -> int | None:
+    return wanted.number_of(record.topic, (record.key or b"").decode(errors="replace"), record.value)

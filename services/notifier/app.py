@@ -20,6 +20,7 @@ from services.notifier.clerk import INTRODUCTIONS_ROLE, LEDGER_ROLE, Clerk, Kafk
 from services.notifier.export_reading import read_export
 from services.notifier.gate import may_send
 from services.notifier.links import Links
+from services.notifier.looking_up import look_up
 from services.notifier.pages import pages_router
 from services.notifier.parts import policy_breaker, rate_limits, relay_lookup, sending_bounds, smtp_server
 from services.notifier.render import Renderer
@@ -109,14 +110,18 @@ def build_app(
     registry = new_registry()
     metrics = NotifierMetrics(registry)
     plumbing = PlumbingMetrics(registry)
-    mastership: Mastership[PartitionState] = Mastership(
-        topics=READS,
-        roles=[INTRODUCTIONS_ROLE, LEDGER_ROLE],
-        new_state=lambda: PartitionState(
+
+    def new_state() -> PartitionState:
+        return PartitionState(
             contact_grace_ms=int(settings.contact_grace_seconds * 1000),
             address_secret=secret,
             master_keys=master_keys,
-        ),
+        )
+
+    mastership: Mastership[PartitionState] = Mastership(
+        topics=READS,
+        roles=[INTRODUCTIONS_ROLE, LEDGER_ROLE],
+        new_state=new_state,
         settings=kafka,
         metrics=plumbing,
         lifeline=lifeline,
@@ -267,11 +272,15 @@ def build_app(
         number = partition_of(community, kafka.partitions)
         return next((each.state for each in mastership.masters() if each.number == number), None)
 
+    async def known_of(community: str, member: str) -> PartitionState:
+        number = partition_of(community, kafka.partitions)
+        return await look_up(kafka, member, partition=number, new_state=new_state, now_ms=clock())
+
     async def export_of(community: str, member: str) -> dict[str, Any]:
         partitions = [partition_of(community, kafka.partitions)]
         return await read_export(kafka, member, partitions=partitions, master_keys=master_keys, now_ms=clock())
 
-    app.include_router(pages_router(links, record, communities, words, clock, directory, export_of))
+    app.include_router(pages_router(links, record, communities, words, clock, directory, known_of, export_of))
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(

@@ -53,7 +53,7 @@ async def read_export(
         for topic in READS:
             on_topic(topic.name)
             for number in numbers:
-                for record in await _about(reader, topic, number, ids):
+                for record in await records_about(reader, topic, number, ids):
                     opened = _opened(record, sealed)
                     if isinstance(record, Email | Delivery) and record.member == member:
                         ids.add(record.email.encode())
@@ -66,14 +66,9 @@ async def read_export(
     return export(member, found, now_ms)
 
 
-def _opened(record: Record, sealed: SealedContacts) -> Record | None:
-    if isinstance(record, ContactKey):
-        sealed.on_key(record)
-        return None
-    return sealed.on_contact(record) if isinstance(record, SealedContact) else record
-
-
-async def _about(reader: AIOKafkaConsumer, topic: TopicSpec, partition: int, ids: set[bytes]) -> Sequence[Record]:
+async def records_about(
+    reader: AIOKafkaConsumer, topic: TopicSpec, partition: int, ids: set[bytes]
+) -> Sequence[Record]:
     """The records of a topic that hold one of some ids; of a compacted topic the latest of each key."""
     latest: dict[str, Record] = {}
     all_of_them: list[Record] = []
@@ -93,3 +88,10 @@ async def _about(reader: AIOKafkaConsumer, topic: TopicSpec, partition: int, ids
             latest[name] = record
             all_of_them.append(record)
     return list(latest.values()) if topic.cleanup == "compact" else all_of_them
+
+
+def _opened(record: Record, sealed: SealedContacts) -> Record | None:
+    if isinstance(record, ContactKey):
+        sealed.on_key(record)
+        return None
+    return sealed.on_contact(record) if isinstance(record, SealedContact) else record

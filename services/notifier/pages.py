@@ -22,13 +22,12 @@ whether it was decided is not for whoever holds a link to find out.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 import orjson
@@ -40,6 +39,7 @@ from markupsafe import Markup
 from services.notifier.decisions import CHECK_IN_PAGES, Fields, decide, page_of, pause_end_ms
 from services.notifier.dossier import all_about
 from services.notifier.links import ExpiredLinkError, ForgedLinkError, Link, LinkPurpose, Links
+from services.notifier.reading_back import Exporter, LookUp, ReadBack
 from services.notifier.state import PartitionState
 from services.notifier.wording import DEFAULT_LOCALE, AllWords, Phrases, words_for
 from shared.clock import Clock
@@ -53,14 +53,6 @@ Recorder = Callable[[Choice | Preference], Awaitable[None]]
 """Returns once the choice is durable."""
 Directory = Callable[[str], PartitionState | None]
 """What is known of a community, if this instance looks after it."""
-
-Exporter = Callable[[str, str], Awaitable[dict[str, Any]]]
-"""Of a community and a member: everything that is stored, whoever looks after them. May raise what reading raises."""
-
-EXPORT_SECONDS_MAX = 25.0
-"""After that the page says: in a minute. Most of it is waiting for others' exports."""
-_EXPORTS_AT_ONCE_MAX = 2
-"""Each reads a partition from its beginning."""
 
 _STYLE = (Path(__file__).parent / "words" / "page.css").read_text(encoding="utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -102,15 +94,16 @@ def pages_router(
     words: AllWords,
     clock: Clock,
     directory: Directory = lambda community: None,
+    look_up: LookUp | None = None,
     exporter: Exporter | None = None,
 ) -> APIRouter:
     """The routes, to be included in an application. All templates are compiled here, once."""
-    pages = _Pages(links, record, communities, words, clock, directory, exporter)
+    pages = _Pages(links, record, communities, words, clock, directory, ReadBack(look_up, exporter))
     router = APIRouter(default_response_class=HTMLResponse, tags=["pages"])
 
     def add(letter: str, purposes: frozenset[LinkPurpose]) -> None:
         async def see(token: str) -> Response:
-            return pages.show(token, purposes)
+            return await pages.show(token, purposes)
 
         async def press(token: str, request: Request) -> Response:
             return await pages.act(token, purposes, await _fields(request))
@@ -167,7 +160,7 @@ class _Pages:
         words: AllWords,
         clock: Clock,
         directory: Directory,
-        exporter: Exporter | None,
+        read_back: ReadBack,
     ) -> None:
         self._links = links
         self._record = record
@@ -175,27 +168,28 @@ class _Pages:
         self._words = words
         self._clock = clock
         self._directory = directory
-        self._exporter = exporter
-        self._exporting = asyncio.Semaphore(_EXPORTS_AT_ONCE_MAX)
+        self._read_back = read_back
         self._templates: dict[str, dict[str, Template]] = {
             locale: {name: of_locale.page(name) for name in PAGES} for locale, of_locale in words.items()
         }
 
-    def show(self, token: str, purposes: frozenset[LinkPurpose]) -> Response:
+    async def show(self, token: str, purposes: frozenset[LinkPurpose]) -> Response:
         link = self._read(token, purposes)
         if isinstance(link, HTMLResponse):
             return link
-        if link.purpose in _NEEDS_STATE and self._directory(link.community) is None:
+        state = await self._known(link)
+        if link.purpose in _NEEDS_STATE and state is None:
             return self._page("elsewhere", 503, link)
-        return self._page(page_of(link.purpose), 200, link)
+        return self._page(page_of(link.purpose), 200, link, state)
 
     async def act(self, token: str, purposes: frozenset[LinkPurpose], fields: Fields) -> Response:
         link = self._read(token, purposes)
         if isinstance(link, HTMLResponse):
             return link
-        if link.purpose in _NEEDS_STATE and self._directory(link.community) is None:
+        state = await self._known(link)
+        if link.purpose in _NEEDS_STATE and state is None:
             return self._page("elsewhere", 503, link)
-        people = {person.handle: person.member for person in self._people(link)}
+        people = {person.handle: person.member for person in self._people(link, state)}
         now_ms = self._clock()
         decision = decide(link, fields, self._communities[link.community], now_ms, people=people)
         if decision.record is not None:
@@ -203,22 +197,17 @@ class _Pages:
                 await self._record(decision.record)
             except Exception as error:  # Whatever kept it from being durable: they must know, and can press again.
                 log.error("choice could not be recorded", purpose=page_of(link.purpose), **where_it_broke(error))
-                return self._page("unsaved", 503, link)
+                return self._page("unsaved", 503, link, state)
         until_ms = decision.record.until_ms if isinstance(decision.record, Preference) else None
-        return self._page(decision.page, 200, link, until_ms=until_ms, incomplete=decision.record is None)
+        return self._page(decision.page, 200, link, state, until_ms=until_ms, incomplete=decision.record is None)
 
     async def data(self, token: str) -> Response:
         """All that is stored, to be kept or taken elsewhere. Read from the topics, so that every instance can."""
         link = self._read(token, frozenset({LinkPurpose.DATA}))
         if isinstance(link, HTMLResponse):
             return link
-        if self._exporter is None:
-            return self._page("elsewhere", 503, link)
-        try:
-            async with asyncio.timeout(EXPORT_SECONDS_MAX), self._exporting:
-                document = await self._exporter(link.community, link.member)
-        except Exception as error:  # Whatever keeps it from being whole: half of it would be worse.
-            log.error("export_failed", **where_it_broke(error))
+        document = await self._read_back.export(link.community, link.member)
+        if document is None:
             return self._page("elsewhere", 503, link)
         headers = {**_HEADERS, "Content-Disposition": 'attachment; filename="what-is-stored.json"'}
         content = orjson.dumps(document, option=orjson.OPT_INDENT_2)
@@ -234,9 +223,15 @@ class _Pages:
             return self._page("unknown", 404, None)
         return link if link.community in self._communities else self._page("unknown", 404, None)
 
-    def _people(self, link: Link) -> list[Acquaintance]:
-        """Whom the member can block or report."""
+    async def _known(self, link: Link) -> PartitionState | None:
+        """What is known of the community, or at least of the member; nothing, where the page can do without."""
         state = self._directory(link.community)
+        if state is not None or link.purpose not in _NEEDS_STATE:
+            return state
+        return await self._read_back.state(link.community, link.member)
+
+    def _people(self, link: Link, state: PartitionState | None) -> list[Acquaintance]:
+        """Whom the member can block or report."""
         if link.purpose is not LinkPurpose.BLOCK or state is None:
             return []
         avoided = state.members.avoids(link.member)
@@ -249,10 +244,18 @@ class _Pages:
         ]
 
     def _page(
-        self, name: str, status: int, link: Link | None, *, until_ms: int | None = None, incomplete: bool = False
+        self,
+        name: str,
+        status: int,
+        link: Link | None,
+        state: PartitionState | None = None,
+        *,
+        until_ms: int | None = None,
+        incomplete: bool = False,
     ) -> HTMLResponse:
         community = self._communities.get(link.community) if link is not None else None
-        state = self._directory(link.community) if link is not None else None
+        if state is None and link is not None:
+            state = self._directory(link.community)
         contact = state.members.contact(link.member) if link is not None and state is not None else None
         words = words_for(self._words, contact.locale if contact is not None else DEFAULT_LOCALE)
         values: dict[str, object] = {
@@ -261,7 +264,7 @@ class _Pages:
             "incomplete": incomplete,
         }
         if link is not None and community is not None:
-            values |= self._values(name, link, community, words.phrases, until_ms)
+            values |= self._values(name, link, community, state, words.phrases, until_ms)
             if name == "data" and state is not None:
                 values["stored"] = all_about(link.member, state, self._clock())
                 values["contact_address"] = community.sender if community else ""
@@ -269,7 +272,13 @@ class _Pages:
         return HTMLResponse(self._templates[words.locale][name].render(values), status_code=status, headers=headers)
 
     def _values(
-        self, name: str, link: Link, community: Community, phrases: Phrases, until_ms: int | None
+        self,
+        name: str,
+        link: Link,
+        community: Community,
+        state: PartitionState | None,
+        phrases: Phrases,
+        until_ms: int | None,
     ) -> dict[str, object]:
         now_ms = self._clock()
         if until_ms is None:
@@ -280,7 +289,7 @@ class _Pages:
             "until_date": phrases.day(until_ms, community.time_zone),
             "today": phrases.day(now_ms, community.time_zone),
             "other_link": self._links.also(link, other) if other is not None else "",
-            "people": [person._asdict() for person in self._people(link)],
+            "people": [person._asdict() for person in self._people(link, state)],
         }
         if name in ("settings", "data"):
             values["links"] = {page_of(purpose): self._links.also(link, purpose) for purpose in LinkPurpose}

@@ -19,6 +19,7 @@ def smtp_server(settings: NotifierSettings) -> SmtpServer:
         start_tls=settings.smtp_starttls,
         username=settings.smtp_username,
         password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+        plaintext_login=settings.smtp_plaintext_login,
         connections_max=settings.smtp_connections_max,
         timeout_seconds=settings.smtp_timeout_seconds,
         idle_seconds_max=settings.smtp_idle_seconds_max,

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AnyHttpUrl, EmailStr, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.notifier.smtp import is_this_machine
 from services.notifier.verp import BASE_LETTERS_MAX
 from shared.settings import ContactsSettings, Port, ServiceSettings
 
@@ -85,6 +86,8 @@ class NotifierSettings(ContactsSettings, ServiceSettings):
     """The password of that user."""
     smtp_starttls: Annotated[bool, Field(validation_alias="SMTP_STARTTLS")] = False
     """Upgrade to TLS first, and refuse to go on without."""
+    smtp_plaintext_login: Annotated[bool, Field(validation_alias="SMTP_PLAINTEXT_LOGIN")] = False
+    """Log in without TLS even at a server that is not on this machine: the password can be read on its way."""
     smtp_connections_max: Annotated[int, Field(validation_alias="SMTP_CONNECTIONS_MAX", ge=1, le=200)] = 16
     """Connections to it, kept and used again."""
     smtp_timeout_seconds: Annotated[float, Field(validation_alias="SMTP_TIMEOUT_SECONDS", gt=0)] = 30.0
@@ -111,5 +114,16 @@ class NotifierSettings(ContactsSettings, ServiceSettings):
         if self.bounce_smtp_port is not None and self.bounce_address is None:
             raise ValueError(
                 "NOTIFIER_BOUNCE_SMTP_PORT needs NOTIFIER_BOUNCE_ADDRESS: no email has a return path without"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_the_password_secret(self) -> Self:
+        if self.smtp_username is None or self.smtp_starttls or self.smtp_plaintext_login:
+            return self
+        if not is_this_machine(self.smtp_host):
+            raise ValueError(
+                "SMTP_USERNAME needs SMTP_STARTTLS=true: without TLS the password can be read on its way. "
+                "SMTP_PLAINTEXT_LOGIN=true logs in all the same"
             )
         return self

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from email.message import EmailMessage
+from ipaddress import ip_address
 from typing import NamedTuple
 
 import aiosmtplib
@@ -22,6 +23,9 @@ import aiosmtplib
 from services.notifier.breaker import Scope
 from services.notifier.envelope import wire_bytes
 from services.notifier.replies import Outcome, Refused, Retry, Sent, Stage, Stopped, Unknown, outcome_of
+from shared.logs import logger
+
+log = logger(__name__)
 
 _LOST = (aiosmtplib.SMTPException, OSError, TimeoutError)
 _NOT_KNOWN = (500, 501, 502, 504)
@@ -38,6 +42,8 @@ class SmtpServer:
     """Upgrade to TLS before anything else is said, and refuse to go on without."""
     username: str | None = None
     password: str | None = None
+    plaintext_login: bool = False
+    """Log in without TLS, too. On this machine that needs no leave."""
     connections_max: int = 8
     timeout_seconds: float = 30.0
     """For connecting, and for each answer."""
@@ -45,6 +51,20 @@ class SmtpServer:
     """A connection that rested for longer is closed."""
     emails_per_connection_max: int = 500
     """After so many a connection is closed: many servers want that."""
+
+    def __post_init__(self) -> None:
+        if self.username is not None and not (self.start_tls or self.plaintext_login or is_this_machine(self.host)):
+            raise ValueError("logging in without TLS would send the password in the clear")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is surely this machine: by its name or address alone, nothing is looked up."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class _Kept(NamedTuple):
@@ -159,6 +179,8 @@ class SmtpTransport:
         except (aiosmtplib.SMTPException, ValueError):
             # No TLS where we insist on it, no way of logging in that both know: nothing gets better by trying.
             client.close()
+            setting = "SMTP_USERNAME" if stage is Stage.LOGIN else "SMTP_STARTTLS"
+            log.error("mail_server_lacks_what_is_set", setting=setting, stage=stage)
             raise _NotReachedError(Stopped(f"{stage}-impossible", Scope.EVERYTHING)) from None
         except OSError:
             client.close()

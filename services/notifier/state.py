@@ -158,7 +158,7 @@ class PartitionState:
         belongs to a community that is not in `communities` rests until something new is
         heard of it. O(log n) for each thing that changed.
         """
-        self._let_go_of_what_is_over(now_ms)
+        self.let_go_of_what_is_over(now_ms)
         self._agenda.wake(now_ms)
         decided: dict[str, Transition] = {}
         resting: list[tuple[int, str]] = []
@@ -171,6 +171,19 @@ class PartitionState:
         for since_ms, item in resting:
             self._agenda.touch(since_ms, item)
         return list(decided.values())
+
+    def let_go_of_what_is_over(self, now_ms: int) -> None:
+        """Closed introductions whose emails have all come to an end: little is kept of them.
+
+        Not as they are read, since their emails may not have been read yet.
+        """
+        for item in self._perhaps_over & self._over:
+            if self.mailbag.is_done_with(item):
+                self._over.discard(item)
+                self.past.keep(self._introductions.pop(item))
+                self.mailbag.settle(item)
+        self._perhaps_over.clear()
+        self.past.let_go(now_ms)
 
     def next_alarm_ms(self) -> int | None:
         """When time alone next makes `reconcile` worth calling; None if it never does."""
@@ -302,19 +315,6 @@ class PartitionState:
                 if other is not None and other.engages(member):
                     return True
         return False
-
-    def _let_go_of_what_is_over(self, now_ms: int) -> None:
-        """Closed introductions whose emails have all come to an end: little is kept of them.
-
-        Not as they are read, since their emails may not have been read yet.
-        """
-        for item in self._perhaps_over & self._over:
-            if self.mailbag.is_done_with(item):
-                self._over.discard(item)
-                self.past.keep(self._introductions.pop(item))
-                self.mailbag.settle(item)
-        self._perhaps_over.clear()
-        self.past.let_go(now_ms)
 
     # Laying down
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,24 +17,19 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka import TopicPartition
+from erasing import KEY, READY_SECONDS_MAX, Services, acknowledgements, order
 
 from connection.erase_proof import Finding, Needles, in_segments
 from demo.kafka import EmbeddedKafka
 from demo.london import SOURCE, synthesize
 from demo.members import press
 from demo.processes import Process, port_or_free
-from services.notifier.links import LinkPurpose, Links
 from shared import ids, topics
-from shared.clock import system_clock
-from shared.contracts import Erasure, ErasureOrder, Service
+from shared.contracts import Service
 from shared.kafka.admin import ensure_topics
 from shared.kafka.connection import new_producer, new_reader
-from shared.kafka.latest import read_latest
-from shared.kafka.publishing import publish
-from shared.outgoing import outgoing
 from shared.settings import KafkaSettings
 
-ROOT = Path(__file__).parents[2]
 CANARIES = 100
 OVER_KAFKA = 20
 UNUSABLE = 5
@@ -45,7 +39,6 @@ COMPACTION_LAG_MS = 10_000
 ERASED_WITHIN_MS = 40_000
 BROKER_ROUNDS_SECONDS = 20.0
 """For the broker's own rounds, which are not part of the promise on a machine this busy."""
-KEY, SECRET = "a-key-for-the-tests", "a secret for the tests only"
 
 
 @pytest.fixture
@@ -78,59 +71,6 @@ def member_of(event: dict[str, Any]) -> str:
     return ids.member_id("london", SOURCE, event["subject"])
 
 
-class Services:
-    """The three, and the mailbox."""
-
-    def __init__(self, settings: KafkaSettings, folder: Path) -> None:
-        folder.mkdir()
-        taken: set[int] = set()
-        names = ("intake", "matcher", "notifier", "smtp", "inbox")
-        self.port = {name: port_or_free(0x7200 + number, taken=taken) for number, name in enumerate(names)}
-        self.environment = {
-            "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
-            "KAFKA_COMPACTION_LAG_MS_MAX": str(COMPACTION_LAG_MS),
-            "KAFKA_ERASED_WITHIN_MS": str(ERASED_WITHIN_MS),
-            "INTAKE_API_KEYS": json.dumps({SOURCE: KEY}),
-            "MATCHER_ROUND_INTERVAL_SECONDS": "0.5",
-            "NOTIFIER_LINK_SECRET": SECRET,
-            "NOTIFIER_PUBLIC_URL": f"http://127.0.0.1:{self.port['notifier']}",
-            "NOTIFIER_KEEPS_QUIET_HOURS": "false",
-            "SMTP_HOST": "127.0.0.1",
-            "SMTP_PORT": str(self.port["smtp"]),
-            **{f"{name.upper()}_HTTP_PORT": str(self.port[name]) for name in Service},
-        }
-        self.mailbox = Process(
-            "inbox",
-            [sys.executable, "-m", "demo.inbox", f"--smtp-port={self.port['smtp']}",
-             f"--http-port={self.port['inbox']}"],
-            environment={}, folder=folder.parent,
-        )  # fmt: skip
-        self.all = [
-            Process(name, [sys.executable, "-m", "connection", name], environment=self.environment, folder=folder)
-            for name in Service
-        ]
-
-    async def start(self) -> None:
-        for process in (self.mailbox, *self.all):
-            process.start()
-        for name, process in zip(("inbox", *Service), (self.mailbox, *self.all), strict=True):
-            await process.ready(f"http://127.0.0.1:{self.port[name]}/readyz", within_seconds=120)
-
-    def stop(self) -> None:
-        for process in (self.mailbox, *self.all):
-            process.kill()
-
-    async def command(self, *arguments: str, stdin: str = "") -> tuple[int | None, str]:
-        """`connection ...`, as an operator types it."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "connection", *arguments, cwd=ROOT,
-            env={**os.environ, **self.environment, "PYTHONPATH": str(ROOT)},
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        said, _ = await process.communicate(stdin.encode())
-        return process.returncode, said.decode()
-
-
 async def send_over_kafka(settings: KafkaSettings, events: list[dict[str, Any]]) -> None:
     producer = new_producer(settings)
     await producer.start()
@@ -140,22 +80,6 @@ async def send_over_kafka(settings: KafkaSettings, events: list[dict[str, Any]])
             await producer.send_and_wait(topics.SIGNUPS.name, json.dumps(event).encode(), partition=0, headers=headers)
     finally:
         await producer.stop()
-
-
-async def order(settings: KafkaSettings, members: list[str]) -> None:
-    producer = new_producer(settings)
-    await producer.start()
-    try:
-        orders = [ErasureOrder(community="london", member=one, ordered_at_ms=system_clock()) for one in members]
-        records = [outgoing(topics.ERASURE_ORDERS, one) for one in orders]
-        await publish(producer, records, partitions=settings.partitions)
-    finally:
-        await producer.stop()
-
-
-async def acknowledged(settings: KafkaSettings) -> set[str]:
-    latest = (await read_latest(settings, topics.ERASURES)).values()
-    return {one.key for one in latest if isinstance(one, Erasure)}
 
 
 async def ends(settings: KafkaSettings, topic: str) -> int:
@@ -168,7 +92,7 @@ async def ends(settings: KafkaSettings, topic: str) -> int:
         await reader.stop()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka, tmp_path: Path) -> None:
     settings = KafkaSettings(
         bootstrap_servers=quick_kafka.bootstrap_servers,
@@ -176,11 +100,18 @@ async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka,
         erased_within_ms=ERASED_WITHIN_MS,
     )
     await ensure_topics(settings)
-    services = Services(settings, tmp_path / "logs")
+    ports: set[int] = set()
+    smtp_port, inbox_port = port_or_free(0x7203, taken=ports), port_or_free(0x7204, taken=ports)
+    mailbox = Process(
+        "inbox",
+        [sys.executable, "-m", "demo.inbox", f"--smtp-port={smtp_port}", f"--http-port={inbox_port}"],
+        environment={}, folder=tmp_path,
+    )  # fmt: skip
+    services = Services(settings, tmp_path / "logs", smtp_port=smtp_port)
     events, words = canaries()
     needles = Needles(words)
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/cloudevents-batch+json"}
-    intake, inbox = (f"http://127.0.0.1:{services.port[name]}" for name in ("intake", "inbox"))
+    intake, inbox = services.url(Service.INTAKE), f"http://127.0.0.1:{inbox_port}"
 
     def left() -> list[Finding]:
         return list(in_segments(quick_kafka.data_dir, needles))
@@ -191,6 +122,8 @@ async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka,
             return int((await client.get(f"{inbox}/api/v1/messages", params={"limit": 0})).json()["total"])
 
         try:
+            mailbox.start()
+            await mailbox.ready(f"{inbox}/readyz", within_seconds=READY_SECONDS_MAX)
             await services.start()
             over_http = events[OVER_KAFKA:]
             answer = await client.post(f"{intake}/v1/events", content=json.dumps(over_http), headers=headers)
@@ -211,9 +144,8 @@ async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka,
             ]  # fmt: skip
             answer = await client.post(f"{intake}/v1/events", content=json.dumps(erasing), headers=headers)
             assert answer.status_code == 202, answer.text
-            links = Links(SECRET, services.environment["NOTIFIER_PUBLIC_URL"])
             for member in members[40:80]:
-                await press(client, _erase_link(links, member))
+                await press(client, services.erase_link("london", member))
             await order(settings, members[81:])
             status, said = await services.command(
                 "erase", "--partner", SOURCE, "--reference", events[80]["subject"], "--json"
@@ -222,7 +154,7 @@ async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka,
             assert json.loads(said)["forgotten_at_ms"].keys() == {"intake", "matcher", "notifier"}
             wanted = {f"{member}/{service}" for member in members for service in Service}
             async with asyncio.timeout(60):
-                while await acknowledged(settings) != wanted:
+                while (await acknowledgements(settings)).keys() != wanted:
                     await asyncio.sleep(0.2)
             since, had = time.monotonic(), await emails()
 
@@ -242,7 +174,7 @@ async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka,
                 seconds = time.monotonic() - since
                 assert seconds < ERASED_WITHIN_MS / 1000 + BROKER_ROUNDS_SECONDS, remaining[:5]
                 await asyncio.sleep(1)
-            metrics = [f"--metrics=http://127.0.0.1:{services.port[name]}/metrics" for name in Service]
+            metrics = [f"--metrics={services.url(name)}/metrics" for name in Service]
             status, said = await services.command(
                 "erase", members[0], "--prove", "--looking-for", "-", "--json", *metrics,
                 f"--segments={quick_kafka.data_dir}", f"--logs={tmp_path / 'logs'}", stdin="\n".join(words),
@@ -252,10 +184,4 @@ async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka,
             assert await emails() == had, "nobody is written to after the acknowledgement"
         finally:
             services.stop()
-
-
-def _erase_link(links: Links, member: str) -> str:
-    return links.sign(
-        LinkPurpose.ERASE, community="london", member=member, introduction=ids.suggestion_id([member], 0),
-        expires_at_ms=system_clock() + 600_000,
-    )  # fmt: skip
+            mailbox.kill()

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.intake.claims import Claims, Verdict
+from services.intake.stored import Wanted
 from shared.contracts.claim import ENTRY_BYTES, NOBODY, Entry, Step, Way, from_bytes, to_bytes
+from shared.outgoing import Outgoing
 
 HOUR_MS = 3_600_000
 LEASE_MS = 20_000
@@ -135,6 +137,32 @@ def test_at_no_time_have_two_the_same_event_in_hand(steps: list[tuple[bytes, str
 )
 def test_bytes_that_are_no_page(value: bytes) -> None:
     assert from_bytes(value) is None
+
+
+# What was stored
+
+
+def test_of_what_others_wrote_nothing_but_the_key_is_looked_at() -> None:
+    looked_at: list[str] = []
+
+    def opened(key: str, value: bytes | None) -> bytes | None:
+        looked_at.append(key)
+        return value and value.removeprefix(b"sealed ")
+
+    records = [
+        Outgoing("contacts", "london", "m_mine", b'{"a":1,"accepted_at_ms":5}'),
+        Outgoing("profiles", "london", "m_mine", b'{"b":1,"accepted_at_ms":5}'),
+    ]
+    wanted = Wanted(records, opened)
+    assert wanted.number_of("contacts", "m_somebody", b'sealed {"a":1,"accepted_at_ms":7}') is None
+    assert looked_at == []
+    assert wanted.number_of("contacts", "m_mine", b'sealed {"a":1,"accepted_at_ms":7}') == 0
+    assert wanted.number_of("contacts", "m_mine", b'sealed {"a":2,"accepted_at_ms":7}') is None
+    assert wanted.number_of("contacts", "m_mine", None) is None
+    assert wanted.number_of("profiles", "m_mine", b'{"b":1,"accepted_at_ms":7}') == 1
+    assert looked_at == ["m_mine"] * 3, "profiles are never sealed"
+    forgotten = Wanted([Outgoing("contacts", "london", "m_mine", None)])
+    assert forgotten.number_of("contacts", "m_mine", None) == 0
 
 
 # What a sender is told

@@ -47,7 +47,14 @@ class Site:
         app = FastAPI()
         app.include_router(
             pages_router(
-                LINKS, self.record, COMMUNITIES, WORDS, lambda: self.now_ms, lambda community: self.state, self.export
+                LINKS,
+                self.record,
+                COMMUNITIES,
+                WORDS,
+                lambda: self.now_ms,
+                lambda community: self.state,
+                self.look_up,
+                self.export,
             )
         )
         self.exported: list[tuple[str, str]] = []
@@ -57,6 +64,12 @@ class Site:
         if self.broken:
             raise ConnectionError("no broker")
         self.recorded.append(decision)
+
+    async def look_up(self, community: str, member: str) -> PartitionState:
+        if self.broken:
+            raise ConnectionError("no broker")
+        assert (community, member) == ("london", MEMBERS[0])
+        return a_state()
 
     async def export(self, community: str, member: str) -> dict[str, str]:
         if self.broken:
@@ -348,8 +361,23 @@ async def test_the_export_is_a_file_that_nobody_keeps_for_them(site: Site) -> No
 
 
 @pytest.mark.parametrize("path", [link(LinkPurpose.BLOCK), link(LinkPurpose.DATA)])
-async def test_an_instance_that_does_not_look_after_the_community_says_so(site: Site, path: str) -> None:
+async def test_where_nobody_looks_after_the_community_the_page_is_the_same(site: Site, path: str) -> None:
+    usual = await site.client.get(path)
     site.state = None
+    assert (await site.client.get(path)).text == usual.text
+
+
+async def test_one_can_block_somebody_where_nobody_looks_after_the_community(site: Site) -> None:
+    site.state = None
+    (handle,) = handles(await site.client.get(link(LinkPurpose.BLOCK)))
+    page = await site.client.post(link(LinkPurpose.BLOCK), data={"action": "block", "person": handle})
+    assert "kept apart" in page.text
+    assert [(one.member, one.about) for one in site.recorded if isinstance(one, Preference)] == [MEMBERS[:2]]
+
+
+@pytest.mark.parametrize("path", [link(LinkPurpose.BLOCK), link(LinkPurpose.DATA)])
+async def test_what_can_be_looked_up_nowhere_is_said_to_be_so(site: Site, path: str) -> None:
+    site.state, site.broken = None, True
     page = await site.client.get(path)
     assert page.status_code == 503
     assert "in a minute" in page.text
