@@ -421,6 +421,31 @@ def test_only_https_is_called() -> None:
     assert may_be_called("http://127.0.0.1:9/hook", allows_private=True)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://app.example", "https://app.example:8443/a?b=c#d", "https://app.example./", "https://xn--bcher-kva.example/",
+        "https://[2606:4700:4700::1111]/", "https://a_b.example/", "HTTPS://APP.example/%20",
+        "https://" + "a" * 63 + ".example",
+    ],
+)  # fmt: skip
+def test_urls_that_are_called(url: str) -> None:
+    assert may_be_called(url, allows_private=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://bücher.example/", "https://app.example/ü", "https://app.example/a b", "https://app.example/\r\nx: y",
+        "https://app.example/\x00", "https://" + "a" * 64 + ".example/", "https://a..example/", "https://.example/",
+        "https://" + "a." * 130 + "example/", "https://app.example/" + "a" * 2000, "https://app.example:0/", "https://[::1/",
+        "https://[fe80::1%25eth0]/", "https://app.example\\@x/", "https://a%00b.example/", "https://:443/", "https://\ud800/",
+    ],
+)  # fmt: skip
+def test_urls_of_which_a_part_cannot_be_sent_are_not_called(url: str) -> None:
+    assert not may_be_called(url, allows_private=False)
+
+
 def rejected(value: Any, problem: Problem, *, has_webhook: bool = True) -> Outgoing | None:
     keyring = Keyring([partner() if has_webhook else partner(webhook_url=None)])
     place = SimpleNamespace(topic="signups", partition=1, offset=5, timestamp=NOW)

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
+URL_LETTERS_MAX = 2_000
+_HOST_LETTERS_MAX = 253
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+_NOT_OF_A_URL = re.compile(r"[^!-~]|\\")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def may_be_called(url: str, *, allows_private: bool) -> bool:
-    """Whether a url has a form that we call: https, with a host and without a user; http where private is allowed."""
+    """Whether a url has a form that we call: https, with a host and without a user; http where private is allowed.
+
+    In ASCII, and without what ends a header's line: a name in other letters is to be given as its `xn--` form.
+    """
+    if len(url) > URL_LETTERS_MAX or _NOT_OF_A_URL.search(url):
+        return False
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises if it is none
+        port = parts.port
     except ValueError:
         return False
     schemes = ("https", "http") if allows_private else ("https",)
-    return parts.scheme in schemes and bool(parts.hostname) and parts.username is None
+    return parts.scheme in schemes and port != 0 and parts.username is None and _is_host(parts.hostname or "")
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        try:
+            return ipaddress.IPv6Address(host).scope_id is None
+        except ValueError:
+            return False
+    return len(host) <= _HOST_LETTERS_MAX and _HOST.fullmatch(host) is not None
 
 
 def is_public(address: str) -> bool:

@@ -9,25 +9,20 @@ moment changes nothing. Redirects are not followed, and of an answer hardly anyt
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import httpcore
 
-from services.intake.webhooks.addresses import is_public, may_be_called
+from services.intake.webhooks.addresses import may_be_called
 from services.intake.webhooks.answers import Answer, meaning_of
+from services.intake.webhooks.connections import ForbiddenAddress, GuardedBackend
 from shared.clock import Clock
 from shared.contracts import WebhookOutcome
 
 _ANSWER_BYTES_MAX = 16_384
 """Read, and thrown away, so that the connection can be used again; it is closed if there is more."""
 _IDLE_SECONDS_MAX = 30.0
-_RESOLVED_MAX = 8
-
-
-class ForbiddenAddress(httpcore.ConnectError):
-    """The webhook leads to an address that is not public."""
 
 
 class WebhookSender:
@@ -45,12 +40,13 @@ class WebhookSender:
         self._seconds_max = seconds_max
         self._allows_private = allows_private
         self._clock = clock
+        self._backend = GuardedBackend(allows_private=allows_private)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trusts or ssl.create_default_context(),
             max_connections=connections_max,
             max_keepalive_connections=connections_max,
             keepalive_expiry=_IDLE_SECONDS_MAX,
-            network_backend=_GuardedBackend(allows_private=allows_private),
+            network_backend=self._backend,
         )
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -71,43 +67,13 @@ class WebhookSender:
             return Answer(WebhookOutcome.FORBIDDEN)
         except (TimeoutError, httpcore.TimeoutException):
             return Answer(WebhookOutcome.SLOW)
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ssl.SSLError, ValueError):
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError, TypeError):
+            # Of what it is asked to send, httpcore refuses what is not ASCII with TypeError.
             return Answer(WebhookOutcome.UNREACHABLE)
 
     async def close(self) -> None:
         await self._pool.aclose()
-
-
-class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only, and to the one that was looked at."""
-
-    def __init__(self, *, allows_private: bool) -> None:
-        self._allows_private = allows_private
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError("the name cannot be resolved") from error
-        addresses = list(dict.fromkeys(str(one[4][0]) for one in found))[:_RESOLVED_MAX]
-        if not self._allows_private and not all(map(is_public, addresses)):
-            raise ForbiddenAddress("the webhook leads to an address that is not public")
-        problem: Exception = httpcore.ConnectError("the name has no address")
-        for address in addresses:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                problem = error
-        raise problem
+        self._backend.close()
 
 
 async def _drain(response: httpcore.Response) -> None:
