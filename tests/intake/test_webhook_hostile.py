@@ -16,6 +16,7 @@ import pytest
 import trustme
 from webhook_world import Endpoint, status
 
+from services.intake.webhooks import sender as sender_module
 from services.intake.webhooks.answers import RETRY_AFTER_SECONDS_MAX, Answer
 from services.intake.webhooks.sender import WebhookSender
 from shared.contracts import WebhookOutcome
@@ -189,6 +190,65 @@ async def test_an_answer_without_end_is_left_soon_and_holds_nobody_up(talk: Talk
 async def test_an_answer_that_drips_is_left_in_time(talk: Talk) -> None:
     async with server(talk) as port, sender(seconds_max=0.4) as one:
         assert await tried(one, f"http://127.0.0.1:{port}/") == Answer(SLOW)
+
+
+@pytest.mark.parametrize(
+    ("head", "answer"),
+    [
+        (b"HTTP/1.1 200 OK", Answer(ACCEPTED, 200)),
+        (b"HTTP/1.1 202 Accepted", Answer(ACCEPTED, 202)),
+        (b"HTTP/1.1 410 Gone", Answer(WebhookOutcome.GONE, 410)),
+        (b"HTTP/1.1 503 Busy\r\nretry-after: 7", Answer(BUSY, 503, 7)),
+    ],
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        says(b"content-length: 100\r\n\r\nand it breaks"),
+        says(b"transfer-encoding: chunked\r\n\r\n5\r\nand"),
+        says(b"transfer-encoding: chunked\r\n\r\nno chunk\r\n"),
+        says(b"transfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100_000),
+        says(b"content-length: 1000000000\r\n\r\n" + b"x" * 1_000_000),
+        goes_on_with(b"transfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n", pause_seconds=0.05),
+        goes_on_with(b"content-length: 1000\r\n\r\n", b"", pause_seconds=0.05),
+        goes_on_with(b"\r\n", b"x" * 1_000_000),
+    ],
+)
+async def test_the_status_decides_whatever_comes_of_the_body(
+    head: bytes, answer: Answer, body: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partner that has taken an event does not get it again because of what it said afterwards."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head + b"\r\n")
+        await body(reader, writer)
+
+    monkeypatch.setattr(sender_module, "_DRAIN_SECONDS_MAX", 0.2)
+    async with server(talk) as port, sender(seconds_max=PATIENCE_SECONDS) as one:
+        assert await tried(one, f"http://127.0.0.1:{port}/") == answer
+
+
+async def test_the_status_decides_also_where_the_time_of_the_try_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_module, "_DRAIN_SECONDS_MAX", PATIENCE_SECONDS)
+    drips = goes_on_with(HELLO + b"content-length: 1000\r\n\r\n", b"x", pause_seconds=0.05)
+    async with server(drips) as port, sender(seconds_max=2.0) as one:
+        assert await tried(one, f"http://127.0.0.1:{port}/") == Answer(ACCEPTED, 200)
+
+
+async def test_a_body_that_breaks_costs_its_connection_alone() -> None:
+    connections = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzzz\r\n")
+        assert await reader.read() == b"{}", "no second request comes over it"
+
+    async with server(talk) as port, sender() as one:
+        for _ in range(3):
+            assert await one.send(f"http://127.0.0.1:{port}/", {}, b"{}") == Answer(ACCEPTED, 200)
+    assert connections == 3
 
 
 async def test_one_that_takes_nothing_is_left_in_time() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 
 import httpcore
 
@@ -22,6 +23,8 @@ from shared.contracts import WebhookOutcome
 
 _ANSWER_BYTES_MAX = 16_384
 """Read, and thrown away, so that the connection can be used again; it is closed if there is more."""
+_DRAIN_SECONDS_MAX = 1.0
+"""How long that may take: its place is another event's."""
 _IDLE_SECONDS_MAX = 30.0
 
 
@@ -50,9 +53,13 @@ class WebhookSender:
         )
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """One try. Never raises for what the other side does."""
+        """One try. Never raises for what the other side does.
+
+        Once there is a status, it decides: an answer whose body breaks, drips or has no end is no other answer.
+        """
         if not may_be_called(url, allows_private=self._allows_private):
             return Answer(WebhookOutcome.FORBIDDEN)
+        answer: Answer | None = None
         try:
             async with (
                 asyncio.timeout(self._seconds_max),
@@ -62,14 +69,14 @@ class WebhookSender:
                 retry_after = said.get(b"retry-after", b"").decode("ascii", errors="replace")
                 answer = meaning_of(response.status, retry_after, now_seconds=self._clock() / 1000)
                 await _drain(response)
-                return answer
+            return answer
         except ForbiddenAddress:
             return Answer(WebhookOutcome.FORBIDDEN)
         except (TimeoutError, httpcore.TimeoutException):
-            return Answer(WebhookOutcome.SLOW)
+            return answer or Answer(WebhookOutcome.SLOW)
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError, TypeError):
             # Of what it is asked to send, httpcore refuses what is not ASCII with TypeError.
-            return Answer(WebhookOutcome.UNREACHABLE)
+            return answer or Answer(WebhookOutcome.UNREACHABLE)
 
     async def close(self) -> None:
         await self._pool.aclose()
@@ -77,8 +84,11 @@ class WebhookSender:
 
 
 async def _drain(response: httpcore.Response) -> None:
+    """Read the body away, so that the connection can be used again. One that is not read to its end is closed."""
     read = 0
-    async for chunk in response.aiter_stream():
-        read += len(chunk)
-        if read > _ANSWER_BYTES_MAX:
-            return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS_MAX):
+            async for chunk in response.aiter_stream():
+                read += len(chunk)
+                if read > _ANSWER_BYTES_MAX:
+                    return
