@@ -123,7 +123,9 @@ def webhook(
         if known is None:
             raise _unknown(source)
         if url is not None and not _is_webhook(url):
-            raise _Refused("a webhook's url must begin with https:// and name a host")
+            raise _Refused(
+                "a webhook's url must begin with https:// and name a host, in ASCII (xn--... for other letters)"
+            )
         kept, told = known.signing_secrets, ""
         if new_secret or not kept:
             told = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()

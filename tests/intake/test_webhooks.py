@@ -8,6 +8,7 @@ import hmac
 import json
 import random
 from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address
 from types import SimpleNamespace
 from typing import Any
 
@@ -393,18 +394,50 @@ def test_it_is_signed_as_standard_webhooks_has_it_with_every_live_secret() -> No
 @pytest.mark.parametrize(
     "address",
     [
-        "127.0.0.1", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",  # noqa: S104
-        "224.0.0.1", "::1", "::", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
-        "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "ff02::1",
+        # IPv4: this network, private, shared, ourselves, link-local, protocols, documentation, benchmarks, multicast
+        "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1",  # noqa: S104
+        "127.255.255.254", "169.254.169.254", "172.16.3.4", "172.31.255.255", "192.0.0.1", "192.0.0.9", "192.0.0.10",
+        "192.0.0.170", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255", "198.51.100.7",
+        "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+        # IPv6 of its own
+        "::", "::1", "100::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1", "3fff::1", "5f00::1", "4000::1",
+        "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "febf::1", "fec0::1", "feff::1", "ff02::1", "ff0e::1",
+        "2606:4700:4700::1111%eth0", "::2", "0:1::1", "200::1",
+        # IPv4 in disguise: mapped, compatible, translated, NAT64, 6to4, Teredo, ISATAP
+        "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:100.64.0.1", "::ffff:0.0.0.0", "::127.0.0.1",
+        "::10.0.0.1", "::8.8.8.8", "::ffff:0:10.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b::10.0.0.1", "64:ff9b:1::8.8.8.8",
+        "64:ff9b:1:ffff::a00:1", "2002:7f00:1::", "2002:a00:1::1", "2002:a9fe:a9fe::", "2002:6440:1::", "2001::1",
+        "2001:0:a00:1::f5ff:fffe", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "fe80::5efe:10.0.0.1",
+        "2606:4700::5efe:10.0.0.1", "2606:4700::200:5efe:10.0.0.1", "2606:4700::5efe:8.8.8.8",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.1", "100.63.255.255", "100.128.0.1", "128.0.0.1", "169.253.1.1",
+        "172.15.0.1", "172.32.0.1", "192.0.1.1", "192.167.1.1", "198.17.0.1", "198.20.0.1", "223.255.255.254",
+        "2606:4700:4700::1111", "2001:4860:4860::8888", "2a00:1450:4009::200e", "2001:67c:4e8::1", "2001:200::1",
+        "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1", "2606:4700::1:5efe:808:808",
+    ],
+)  # fmt: skip
 def test_addresses_that_are_public(address: str) -> None:
     assert is_public(address)
+
+
+@given(
+    number=st.integers(0, 2**128 - 1), inner=st.sampled_from(["10.0.0.1", "127.0.0.1", "169.254.169.254", "100.64.0.1"])
+)
+def test_no_prefix_makes_an_address_of_ours_public(number: int, inner: str) -> None:
+    hidden = int(IPv4Address(inner))
+    for disguise in (0xFFFF << 32, 0, 0x64FF9B << 96, 0x64FF9B0001 << 80):
+        assert not is_public(str(IPv6Address(disguise | hidden)))
+    assert not is_public(str(IPv6Address(0x2002 << 112 | hidden << 80 | number & (1 << 80) - 1)))
+    assert not is_public(str(IPv6Address(0x20010000 << 96 | number & (1 << 96) - 1)))
+    assert not is_public(str(IPv6Address(number >> 64 << 64 | 0x5EFE << 32 | hidden)))
 
 
 def test_only_https_is_called() -> None:
@@ -419,6 +452,31 @@ def test_only_https_is_called() -> None:
     ):
         assert not may_be_called(url, allows_private=False)
     assert may_be_called("http://127.0.0.1:9/hook", allows_private=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://app.example", "https://app.example:8443/a?b=c#d", "https://app.example./", "https://xn--bcher-kva.example/",
+        "https://[2606:4700:4700::1111]/", "https://a_b.example/", "HTTPS://APP.example/%20",
+        "https://" + "a" * 63 + ".example",
+    ],
+)  # fmt: skip
+def test_urls_that_are_called(url: str) -> None:
+    assert may_be_called(url, allows_private=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://bücher.example/", "https://app.example/ü", "https://app.example/a b", "https://app.example/\r\nx: y",
+        "https://app.example/\x00", "https://" + "a" * 64 + ".example/", "https://a..example/", "https://.example/",
+        "https://" + "a." * 130 + "example/", "https://app.example/" + "a" * 2000, "https://app.example:0/", "https://[::1/",
+        "https://[fe80::1%25eth0]/", "https://app.example\\@x/", "https://a%00b.example/", "https://:443/", "https://\ud800/",
+    ],
+)  # fmt: skip
+def test_urls_of_which_a_part_cannot_be_sent_are_not_called(url: str) -> None:
+    assert not may_be_called(url, allows_private=False)
 
 
 def rejected(value: Any, problem: Problem, *, has_webhook: bool = True) -> Outgoing | None:

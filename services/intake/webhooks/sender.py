@@ -9,25 +9,23 @@ moment changes nothing. Redirects are not followed, and of an answer hardly anyt
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 
 import httpcore
 
-from services.intake.webhooks.addresses import is_public, may_be_called
+from services.intake.webhooks.addresses import may_be_called
 from services.intake.webhooks.answers import Answer, meaning_of
+from services.intake.webhooks.connections import ForbiddenAddress, GuardedBackend
 from shared.clock import Clock
 from shared.contracts import WebhookOutcome
 
 _ANSWER_BYTES_MAX = 16_384
 """Read, and thrown away, so that the connection can be used again; it is closed if there is more."""
+_DRAIN_SECONDS_MAX = 1.0
+"""How long that may take: its place is another event's."""
 _IDLE_SECONDS_MAX = 30.0
-_RESOLVED_MAX = 8
-
-
-class ForbiddenAddress(httpcore.ConnectError):
-    """The webhook leads to an address that is not public."""
 
 
 class WebhookSender:
@@ -45,18 +43,23 @@ class WebhookSender:
         self._seconds_max = seconds_max
         self._allows_private = allows_private
         self._clock = clock
+        self._backend = GuardedBackend(allows_private=allows_private)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trusts or ssl.create_default_context(),
             max_connections=connections_max,
             max_keepalive_connections=connections_max,
             keepalive_expiry=_IDLE_SECONDS_MAX,
-            network_backend=_GuardedBackend(allows_private=allows_private),
+            network_backend=self._backend,
         )
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """One try. Never raises for what the other side does."""
+        """One try. Never raises for what the other side does.
+
+        Once there is a status, it decides: an answer whose body breaks, drips or has no end is no other answer.
+        """
         if not may_be_called(url, allows_private=self._allows_private):
             return Answer(WebhookOutcome.FORBIDDEN)
+        answer: Answer | None = None
         try:
             async with (
                 asyncio.timeout(self._seconds_max),
@@ -66,53 +69,26 @@ class WebhookSender:
                 retry_after = said.get(b"retry-after", b"").decode("ascii", errors="replace")
                 answer = meaning_of(response.status, retry_after, now_seconds=self._clock() / 1000)
                 await _drain(response)
-                return answer
+            return answer
         except ForbiddenAddress:
             return Answer(WebhookOutcome.FORBIDDEN)
         except (TimeoutError, httpcore.TimeoutException):
-            return Answer(WebhookOutcome.SLOW)
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ssl.SSLError, ValueError):
-            return Answer(WebhookOutcome.UNREACHABLE)
+            return answer or Answer(WebhookOutcome.SLOW)
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError, TypeError):
+            # Of what it is asked to send, httpcore refuses what is not ASCII with TypeError.
+            return answer or Answer(WebhookOutcome.UNREACHABLE)
 
     async def close(self) -> None:
         await self._pool.aclose()
-
-
-class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only, and to the one that was looked at."""
-
-    def __init__(self, *, allows_private: bool) -> None:
-        self._allows_private = allows_private
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError("the name cannot be resolved") from error
-        addresses = list(dict.fromkeys(str(one[4][0]) for one in found))[:_RESOLVED_MAX]
-        if not self._allows_private and not all(map(is_public, addresses)):
-            raise ForbiddenAddress("the webhook leads to an address that is not public")
-        problem: Exception = httpcore.ConnectError("the name has no address")
-        for address in addresses:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                problem = error
-        raise problem
+        self._backend.close()
 
 
 async def _drain(response: httpcore.Response) -> None:
+    """Read the body away, so that the connection can be used again. One that is not read to its end is closed."""
     read = 0
-    async for chunk in response.aiter_stream():
-        read += len(chunk)
-        if read > _ANSWER_BYTES_MAX:
-            return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS_MAX):
+            async for chunk in response.aiter_stream():
+                read += len(chunk)
+                if read > _ANSWER_BYTES_MAX:
+                    return
