@@ -84,9 +84,16 @@ class Services:
         return process.returncode, said.decode()
 
     def erase_link(self, community: str, member: str) -> str:
-        """The link in the foot of every email to a member."""
+        """What every email to a member leads to."""
+        return self._link(LinkPurpose.ERASE, community, member)
+
+    def data_link(self, community: str, member: str) -> str:
+        """The same, of all that the notifier knows of them."""
+        return self._link(LinkPurpose.DATA, community, member)
+
+    def _link(self, purpose: LinkPurpose, community: str, member: str) -> str:
         return Links(SECRET, self.url(Service.NOTIFIER)).sign(
-            LinkPurpose.ERASE, community=community, member=member, introduction=ids.suggestion_id([member], 0),
+            purpose, community=community, member=member, introduction=ids.suggestion_id([member], 0),
             expires_at_ms=system_clock() + _LINK_MS,
         )  # fmt: skip
 

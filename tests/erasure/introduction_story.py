@@ -210,10 +210,17 @@ class Story:
         others = [member for member in self.members if member != gone]
         if self.stage in (Stage.SUGGESTED, Stage.ONE_YES):
             await self.say_yes(*others)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while (told := self._who_was_told(gone)) is None:
-                await self.say_again(*others)
-                await asyncio.sleep(_POLL_SECONDS)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while (told := self._who_was_told(gone)) is None:
+                    await self.say_again(*others)
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            one = self.introduction
+            mail = (
+                [(each.kind, each.state) for each in self.topics.deliveries[one.introduction].values()] if one else []
+            )
+            raise AssertionError(f"{self.community}, {self.stage}: nobody was told; {one!r}; {mail}") from None
         return told
 
     async def has(self, condition: Callable[[Introduction], bool]) -> None:
@@ -249,13 +256,14 @@ class Story:
 
 def calm_word(one: Introduction, gone: str) -> tuple[EmailKind, tuple[str, ...]] | None:
     """What those who hoped are told once somebody has gone: that it goes on, or that it does not. None: not yet."""
-    if gone in one.present or (one.state is IntroductionState.PROPOSED):
-        return None
     if not one.is_open:
         if not one.introduced:
             return EmailKind.CLOSING, tuple(member for member in one.said_yes if member != gone)
         assert one.meeting is not None
-        return EmailKind.PARTING, tuple(member for member in one.present if member in one.meeting.again)
+        willing = set(one.meeting.again) - {gone}
+        return EmailKind.PARTING, tuple(member for member in one.present if member in willing)
+    if gone in one.present or one.state is IntroductionState.PROPOSED:
+        return None
     if gone not in one.introduced:
         return EmailKind.INTRODUCTION, one.present
     if one.meeting is None or gone in one.meeting.invited:

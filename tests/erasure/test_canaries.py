@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -121,6 +122,12 @@ async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka,
         async def emails() -> int:
             return int((await client.get(f"{inbox}/api/v1/messages", params={"limit": 0})).json()["total"])
 
+        async def known_to_the_matcher() -> float:
+            metrics = (await client.get(f"{services.url(Service.MATCHER)}/metrics")).text
+            counts = re.findall(r'^matcher_members\{community="london"\} (\S+)$', metrics, re.MULTILINE)
+            assert counts, "it has met somebody"
+            return sum(map(float, counts))
+
         try:
             mailbox.start()
             await mailbox.ready(f"{inbox}/readyz", within_seconds=READY_SECONDS_MAX)
@@ -181,6 +188,12 @@ async def test_nothing_is_left_of_a_hundred_canaries(quick_kafka: EmbeddedKafka,
             )  # fmt: skip
             assert (status, json.loads(said)["found"]) == (0, []), said
             assert json.loads(said)["looked"] == ["topics", "segments", "logs", "metrics"]
+            for page in [await client.get(services.data_link("london", member)) for member in members]:
+                assert page.status_code == 200
+                assert list(needles.found_in(page.content)) == [], "the notifier still knows them"
+            async with asyncio.timeout(60):
+                while await known_to_the_matcher() > 0:  # it counts them in every round
+                    await asyncio.sleep(0.2)
             assert await emails() == had, "nobody is written to after the acknowledgement"
         finally:
             services.stop()

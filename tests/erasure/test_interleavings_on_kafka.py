@@ -105,7 +105,7 @@ def communities(folder: Path) -> Path:
             "community": f"town-{number}",
             "answer_within_seconds": 15 if is_early else 3600,
             "remind_after_seconds": 3 if stage is Stage.ONE_YES else None,
-            "meetings": {**london["meetings"], "over_after_seconds": 1, "check_in_within_seconds": 10},
+            "meetings": {**london["meetings"], "over_after_seconds": 1, "check_in_within_seconds": 15},
         }
         (folder / f"town-{number}.yaml").write_text(yaml.safe_dump({**london, **paced}))
     return folder

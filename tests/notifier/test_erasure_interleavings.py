@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from email.message import EmailMessage
 
 import pytest
+from arc_town import NAMING, planned
 from arc_world import Received, World
 from notifier_samples import erase
-from test_arc import NAMING, planned
 
 from services.notifier.forgetting import Forgetting
 from services.notifier.gate import may_send

@@ -84,7 +84,7 @@ def handles(page: str) -> list[str]:
 async def looks_after(client: httpx.AsyncClient) -> bool:
     """Whether this instance is the master of the community: only a master counts its introductions."""
     metrics = (await client.get("/metrics")).text
-    return 'notifier_introductions{state="introduced"} 2.0' in metrics
+    return 'notifier_introductions_open{state="introduced"} 2.0' in metrics
 
 
 @pytest.mark.timeout(180)
