@@ -72,8 +72,8 @@ def ask(what: Coroutine[Any, Any, A]) -> A:
     except (TopicError, RightsError) as error:
         give_up(str(error), 1)
     except _NOT_ALLOWED as error:
-        what = type(error).__name__.removesuffix("Error").removesuffix("AuthorizationFailed")
-        which = f"{what} {', '.join(map(str, error.args))}".strip()
+        kind = type(error).__name__.removesuffix("Error").removesuffix("AuthorizationFailed")
+        which = f"{kind} {', '.join(map(str, error.args))}".strip()
         give_up(f"this Kafka user may not do that ({which}): `connection topics rights` shows who may", 1)
     except (KafkaError, OSError) as error:
         give_up(
