@@ -133,6 +133,23 @@ def kafka(
             typer.echo("Stopping.", err=True)
 
 
+@cli.command(name="kafka-secrets", rich_help_panel=_SERVICES)
+def kafka_secrets(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="Where to lay them; made if it is not there.")],
+    host: Annotated[
+        list[str] | None, typer.Option(help="What clients call the broker; as often as wanted. kafka and localhost.")
+    ] = None,
+) -> None:
+    """Make the certificates and passwords of a secured Kafka, for compose.secure.yaml.
+
+    Passwords that are there are kept. Certificates are made anew, for a year: start the broker
+    and the services again then.
+    """
+    from connection.kafka_secrets import kafka_secrets_command
+
+    kafka_secrets_command(folder, host or ["kafka", "localhost"])
+
+
 @cli.command(rich_help_panel=_SERVICES)
 def intake() -> None:
     """Take sign-ups from partner apps, over HTTP (port 8001) and from the topic `signups`.

@@ -141,7 +141,10 @@ def bounce(
     report = read_report(raw, recipient or [], paths, communities)
     found: Bounce | None = report.as_bounce(system_clock())
     if found is not None:
-        ask(_publish(topics.BOUNCES, [found]))
+        try:
+            ask(_publish(topics.BOUNCES, [found]))
+        except SystemExit:
+            sys.exit(TRY_AGAIN)  # Whatever was wrong and has been said: the mail server keeps the bounce.
     typer.echo(" ".join(filter(None, (report.kind, report.status, "" if report.about else "not ours"))))
 
 

@@ -191,7 +191,7 @@ def test_another_secret_whose_file_is_empty_or_no_text_is_named_and_not_shown(
     for file in Path(environment["SECRETS_DIR"]).iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / name).write_bytes(content)
-    done = connection(environment, service, SECRETS_DIR=str(tmp_path))
+    done = connection(environment, service, SECRETS_DIR=str(tmp_path), **{name: None})
     assert done.returncode == 2, done.stderr
     assert_one_line(done.stdout + done.stderr, f"{service}: .*({name}|SECRETS_DIR)", secure)
     assert "a secret of ours" not in done.stderr
@@ -250,9 +250,12 @@ def test_a_broker_that_sends_us_where_we_cannot_go(secure: SecureKafka) -> None:
 
 
 def environment_of(secure: SecureKafka, service: str) -> dict[str, str]:
-    secrets = {"intake": {"INTAKE_API_KEYS": "{}"}, "notifier": {"NOTIFIER_LINK_SECRET": "a secret for the tests only"}}
-    environment = secure.environment(service, secrets.get(service))
-    return environment | {"KAFKA_REQUEST_TIMEOUT_MS": "5000"}
+    return {
+        **secure.environment(service),
+        "KAFKA_REQUEST_TIMEOUT_MS": "5000",
+        "INTAKE_API_KEYS": "{}",
+        "NOTIFIER_LINK_SECRET": "a secret for the tests only",
+    }
 
 
 def assert_one_line(text: str, begins: str, secure: SecureKafka) -> None:

@@ -28,9 +28,10 @@ from secure_world import (
 )
 
 from demo.kafka_security import BROKER
-from demo.london import synthesize
+from demo.london import SOURCE, synthesize
 from shared.acls import OPERATORS, PARTNERS, PRINCIPALS, SERVICES, readers, writers
 from shared.contracts import Introduction, IntroductionState
+from shared.ids import member_id
 from shared.kafka.connection import client_options, new_producer, new_reader
 from shared.kafka.dead_letters import read_dead_letters
 from shared.kafka.latest import read_latest
@@ -52,16 +53,22 @@ async def test_from_the_sign_up_to_the_introduction_with_the_rights_that_are_gra
     """A broker of its own: what another test tries on the topics would arrive here as dead letters."""
     with secure_kafka(tmp_path) as secure:
         events = synthesize(MEMBERS, SEED)
-        addresses = {event["data"]["email"] for event in events}
+        address_of = {member_id("london", SOURCE, event["subject"]): event["data"]["email"] for event in events}
+        operators = secure.settings(OPERATORS)
         async with running_services(secure) as services:
+
+            def emails_to(member: str) -> int:
+                return sum(recipient == address_of[member] for recipient, _ in services.mailbox.emails)
+
             async with everybody_says_yes(services.mailbox):
                 await services.sign_up(events)
-                await until(lambda: addresses <= {recipient for recipient, _ in services.mailbox.emails})
-                operators = secure.settings(OPERATORS)
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     while not (introduced := await members_introduced(operators)):
                         await asyncio.sleep(0.5)
-            assert len(introduced) >= 2
+                assert len(introduced) >= 2
+                # Each was invited, and has the email that introduces them.
+                await until(lambda: all(emails_to(member) >= 2 for member in introduced))
+            assert {recipient for recipient, _ in services.mailbox.emails} <= set(address_of.values())
             assert [letter async for letter in read_dead_letters(operators)] == []
             for service in SERVICES:
                 log = services.log_of(service)
