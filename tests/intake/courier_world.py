@@ -121,8 +121,8 @@ class CourierWorld:
         states = [one.state for one in self.partition.last().values()]
         return len(states) == number and WebhookState.PENDING not in states
 
-    async def until(self, is_so: Callable[[], bool]) -> None:
+    async def until(self, is_so: Callable[[], bool], *, pause_seconds: float = 0.005) -> None:
         began = time.monotonic()
         while not is_so():
             assert time.monotonic() - began < PATIENCE_SECONDS, "it did not become so"
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(pause_seconds)

@@ -34,6 +34,9 @@ log = logger(__name__)
 ROLE = "intake-webhooks"
 _RECORDS_MAX = 500
 """Written in one transaction."""
+_LOOKS_MAX = 100
+"""Worked out at a stretch, in some milliseconds: a change of partners is a look at every introduction, and the doors
+are on the same loop."""
 _LOOK_SECONDS = 0.5
 """How often it is looked whether something has become due."""
 _TIDY_SECONDS = 3600
@@ -82,7 +85,10 @@ class Courier:
                 await self._record()
                 await self._queue()
                 await self._send_due()
-                await self._wait_for(changed)
+                if self._state.is_worked_out:
+                    await self._wait_for(changed)
+                else:
+                    await asyncio.sleep(0)  # the doors have their turn
         except MastershipLost:
             pass
         finally:
@@ -100,29 +106,34 @@ class Courier:
                 self._busy.pop(each.event, None)
 
     async def _queue(self) -> None:
+        """Queue some of what there is to tell; `is_worked_out` says whether that was all."""
         if self._keyring.changes != self._seen_partners:
             self._seen_partners = self._keyring.changes
             self._state.look_at_everything()
         now_ms = self._clock()
-        while news := self._state.news(self._keyring.get, now_ms, records_max=_RECORDS_MAX):
-            await self._commit(news)
         if now_ms >= self._tidy_at_ms:
             self._tidy_at_ms = now_ms + _TIDY_SECONDS * 1000
-            outdated = self._state.outdated(now_ms)
-            for begin in range(0, len(outdated), _RECORDS_MAX):
-                await self._commit(outdated[begin : begin + _RECORDS_MAX])
+            self._state.look_for_outdated()
+        if news := self._state.news(self._keyring.get, now_ms, looks_max=_LOOKS_MAX):
+            await self._commit(news)
 
     async def _send_due(self) -> None:
         now_ms = self._clock()
         for source in self._state.sources():
             partner = self._keyring.get(source)
             if partner is None or not partner.webhook_url or not partner.signing_secrets:
-                await self._drop(self._state.pending(source))
+                await self._drop(self._idle(source))
             elif self._state.is_stopped(partner):
-                idle = [each for each in self._state.pending(source) if each.event not in self._busy]
-                await self._give_up(idle, now_ms, WebhookOutcome.STOPPED)
+                await self._give_up(self._idle(source), now_ms, WebhookOutcome.STOPPED)
             else:
                 await self._send_to(partner, partner.webhook_url, now_ms)
+
+    def _idle(self, source: str) -> list[WebhookDelivery]:
+        """What is to end without being sent, as much as is written at once."""
+        some = self._state.pending(source, busy=self._busy, at_most=_RECORDS_MAX)
+        if len(some) == _RECORDS_MAX:
+            self._woken.set()  # there may be more
+        return some
 
     async def _send_to(self, partner: Partner, url: str, now_ms: int) -> None:
         free = self._lanes.free(partner.source, now_ms)
@@ -197,22 +208,17 @@ class Courier:
         self, deliveries: Sequence[WebhookDelivery], now_ms: int, outcome: WebhookOutcome | None = None
     ) -> None:
         ended = [given_up(each, now_ms, outcome) for each in deliveries]
-        for begin in range(0, len(ended), _RECORDS_MAX):
-            some = ended[begin : begin + _RECORDS_MAX]
-            await self._commit([outgoing(topics.WEBHOOK_DELIVERIES, each) for each in some])
         if ended:
+            await self._commit([outgoing(topics.WEBHOOK_DELIVERIES, each) for each in ended])
             self._metrics.webhooks_given_up.inc(len(ended))
             log.warning("webhooks_given_up", source=ended[0].source, events=len(ended), outcome=ended[0].outcome)
 
     async def _drop(self, deliveries: Sequence[WebhookDelivery]) -> None:
         """Of partners that have no webhook any more, or of members whose reference is forgotten, nothing is kept."""
-        forgotten = [
-            tombstone(topics.WEBHOOK_DELIVERIES, each.community, each.event)
-            for each in deliveries
-            if each.event not in self._busy
-        ]
-        for begin in range(0, len(forgotten), _RECORDS_MAX):
-            await self._commit(forgotten[begin : begin + _RECORDS_MAX])
+        if deliveries:
+            await self._commit(
+                [tombstone(topics.WEBHOOK_DELIVERIES, each.community, each.event) for each in deliveries]
+            )
 
     async def _commit(self, records: Sequence[Outgoing]) -> None:
         await self._mastership.commit(self._partition, ROLE, records)

@@ -105,9 +105,7 @@ class WebhookOffice:
     def refresh(self) -> None:
         """Bring the gauge up to date."""
         masters = self._mastership.masters()
-        self._metrics.webhooks_pending.set(
-            sum(len(each.state.pending(source)) for each in masters for source in each.state.sources())
-        )
+        self._metrics.webhooks_pending.set(sum(each.state.pending_number for each in masters))
 
     async def _keep_couriers(self, sender: WebhookSender) -> None:
         async with asyncio.TaskGroup() as couriers:

@@ -6,12 +6,13 @@ is lost or forgotten by a restart, and nothing is queued twice.
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from services.intake.webhooks.answers import finished
 from services.intake.webhooks.news import Course, course_of, event_id, happenings, keyed_id, told
+from services.intake.webhooks.queue import PartnerQueue
 from shared import topics
 from shared.contracts import (
     ErasureOrder,
@@ -44,6 +45,8 @@ READS = (
     topics.WEBHOOK_ORDERS,
 )
 PartnerOf = Callable[[str], Partner | None]
+_Find = Callable[[str, PartnerOf, int], Iterable[Outgoing]]
+"""What follows from one thing, by its key: a look."""
 
 
 class _Departure(NamedTuple):
@@ -67,13 +70,15 @@ class WebhooksState:
         self._erased = ErasedMembers(Service.INTAKE)
         self._orders: dict[str, WebhookOrder] = {}
         self.deliveries: dict[str, WebhookDelivery] = {}
-        self._queues: dict[str, dict[str, list[tuple[int, int, str]]]] = {}
-        """By partner, and member (or event, where it is about none): what is pending, in the order of its happening."""
+        self._queues: dict[str, PartnerQueue] = {}
+        """By partner: what is pending."""
         self._gone_at_ms: dict[str, int] = {}
         """By partner: when its webhook last said 410."""
         self._courses_to_look_at: set[str] = set()
         self._members_to_look_at: set[str] = set()
         self._orders_to_look_at: set[str] = set()
+        self._backlog: list[tuple[_Find, Iterator[str]]] = []
+        """What is to be looked at besides, the last first: how, and what is left of it."""
 
     def apply(self, topic: str, key: str, record: Record | None) -> None:
         """Take in one record; `None` is a tombstone."""
@@ -94,50 +99,55 @@ class WebhooksState:
 
     def look_at_everything(self) -> None:
         """Whatever there may be to tell is to be worked out anew: at the start, and when partners have changed."""
-        self._courses_to_look_at.update(self._courses)
-        self._members_to_look_at.update(self._departures, self._references)
-        self._orders_to_look_at.update(self._orders)
+        for changed in (self._courses_to_look_at, self._members_to_look_at, self._orders_to_look_at):
+            changed.clear()
+        self._backlog = [
+            (self._of_course, iter(list(self._courses))),
+            (self._of_member, iter(list(self._references))),
+            (self._ordered, iter(list(self._orders))),
+        ]
 
-    def news(self, partner_of: PartnerOf, now_ms: int, *, records_max: int) -> list[Outgoing]:
-        """What is to be written, at most about so many records: new deliveries, and what is to be forgotten.
+    def look_for_outdated(self) -> None:
+        """Deliveries that were over long ago, and would not be worked out again, are to be forgotten."""
+        self._backlog.insert(0, (self._outdated, iter(list(self.deliveries))))
 
-        What was looked at is not looked at again until it changes: write it, or `look_at_everything`.
+    def news(self, partner_of: PartnerOf, now_ms: int, *, looks_max: int) -> list[Outgoing]:
+        """What is to be written after so many looks: new deliveries, and what is to be forgotten.
+
+        Nothing does not mean that there is nothing more: `is_worked_out` does. What was looked at is
+        not looked at again until it changes: write it, or `look_at_everything`.
         """
         news: list[Outgoing] = []
-        for looked_at, find in (
-            (self._orders_to_look_at, self._ordered),
-            (self._members_to_look_at, self._of_member),
-            (self._courses_to_look_at, self._of_course),
-        ):
-            while looked_at and len(news) < records_max:
-                news += find(looked_at.pop(), partner_of, now_ms)
+        for _ in range(looks_max):
+            found = self._look(partner_of, now_ms)
+            if found is None:
+                break
+            news += found
         return news
 
-    def due(
-        self,
-        source: str,
-        now_ms: int,
-        *,
-        busy: Container[str],
-        at_most: int,
-    ) -> list[WebhookDelivery]:
-        """What is to be sent to a partner now: of each member the oldest alone, none that is `busy`. O(pending)."""
-        found: list[WebhookDelivery] = []
-        for queue in self._queues.get(source, {}).values():
-            if len(found) >= at_most:
-                break
-            delivery = self.deliveries[queue[0][2]]
-            if delivery.next_at_ms <= now_ms and delivery.event not in busy:
-                found.append(delivery)
-        return found
+    @property
+    def is_worked_out(self) -> bool:
+        """Whether everything was looked at that has changed, or was to be."""
+        return not (self._orders_to_look_at or self._members_to_look_at or self._courses_to_look_at or self._backlog)
+
+    def due(self, source: str, now_ms: int, *, busy: Container[str], at_most: int) -> list[WebhookDelivery]:
+        """What is to be sent to a partner now: of each member the oldest alone, none that is `busy`."""
+        queue = self._queues.get(source)
+        return [] if queue is None else queue.due(now_ms, busy=busy, at_most=at_most)
 
     def sources(self) -> list[str]:
         """The partners for whom something is pending."""
         return list(self._queues)
 
-    def pending(self, source: str) -> list[WebhookDelivery]:
-        """All that is pending for a partner."""
-        return [self.deliveries[entry[2]] for queue in self._queues.get(source, {}).values() for entry in queue]
+    def pending(self, source: str, *, busy: Container[str], at_most: int) -> list[WebhookDelivery]:
+        """Some of what is pending for a partner, due or not, and not `busy`."""
+        queue = self._queues.get(source)
+        return [] if queue is None else queue.some(busy=busy, at_most=at_most)
+
+    @property
+    def pending_number(self) -> int:
+        """How many are pending, for all partners."""
+        return sum(map(len, self._queues.values()))
 
     def subject_of(self, delivery: WebhookDelivery) -> str | None:
         """How the partner calls the member; `None` if that is forgotten."""
@@ -150,18 +160,24 @@ class WebhooksState:
         """Whether its webhook said 410, and was not set anew since."""
         return self._gone_at_ms.get(partner.source, -1) >= partner.webhook_set_at_ms
 
-    def outdated(self, now_ms: int) -> list[Outgoing]:
-        """Tombstones of deliveries that were over long ago, and would not be worked out again."""
-        old_ms = now_ms - self._kept_ms
-        return [
-            tombstone(topics.WEBHOOK_DELIVERIES, each.community, each.event)
-            for each in self.deliveries.values()
-            if each.finished_at_ms is not None
-            and each.finished_at_ms < old_ms
-            and not self._still_follows(each, old_ms)
-        ]
-
     # What follows from what
+
+    def _look(self, partner_of: PartnerOf, now_ms: int) -> Iterable[Outgoing] | None:
+        """One look, at what is first; `None` if there is nothing left to look at."""
+        finds: tuple[tuple[set[str], _Find], ...] = (
+            (self._orders_to_look_at, self._ordered),
+            (self._members_to_look_at, self._of_member),
+            (self._courses_to_look_at, self._of_course),
+        )
+        for changed, find in finds:
+            if changed:
+                return find(changed.pop(), partner_of, now_ms)
+        while self._backlog:
+            find, left = self._backlog[-1]
+            if (key := next(left, None)) is not None:
+                return find(key, partner_of, now_ms)
+            self._backlog.pop()
+        return None
 
     def _of_course(self, introduction: str, partner_of: PartnerOf, now_ms: int) -> Iterator[Outgoing]:
         course = self._courses.get(introduction)
@@ -182,7 +198,6 @@ class WebhooksState:
                 yield outgoing(topics.WEBHOOK_DELIVERIES, delivery)
 
     def _of_member(self, member: str, partner_of: PartnerOf, now_ms: int) -> Iterator[Outgoing]:
-        self._courses_to_look_at |= self._courses_of.get(member, set())
         reference, departure = self._references.get(member), self._departures.get(member)
         if reference is None:
             return
@@ -230,19 +245,32 @@ class WebhooksState:
                 )
                 yield outgoing(topics.WEBHOOK_DELIVERIES, test)
             return
-        for delivery in self.deliveries.values():
-            if _is_meant(order, delivery) and (delivery.member is None or self.subject_of(delivery) is not None):
-                again = delivery.model_copy(
-                    update={
-                        "state": WebhookState.PENDING,
-                        "attempts": 0,
-                        "queued_at_ms": now_ms,
-                        "next_at_ms": now_ms,
-                        "finished_at_ms": None,
-                        "revision": delivery.revision + 1,
-                    }
-                )
-                yield outgoing(topics.WEBHOOK_DELIVERIES, again)
+        found = self.deliveries if order.event is None else [order.event]
+        self._backlog.append((partial(self._replayed, order), iter(list(found))))
+
+    def _replayed(self, order: WebhookOrder, event: str, _partner_of: PartnerOf, now_ms: int) -> Iterator[Outgoing]:
+        delivery = self.deliveries.get(event)
+        if delivery is None or not _is_meant(order, delivery):
+            return
+        if delivery.member is None or self.subject_of(delivery) is not None:
+            again = delivery.model_copy(
+                update={
+                    "state": WebhookState.PENDING,
+                    "attempts": 0,
+                    "queued_at_ms": now_ms,
+                    "next_at_ms": now_ms,
+                    "finished_at_ms": None,
+                    "revision": delivery.revision + 1,
+                }
+            )
+            yield outgoing(topics.WEBHOOK_DELIVERIES, again)
+
+    def _outdated(self, event: str, _partner_of: PartnerOf, now_ms: int) -> Iterator[Outgoing]:
+        delivery, old_ms = self.deliveries.get(event), now_ms - self._kept_ms
+        if delivery is None or delivery.finished_at_ms is None or delivery.finished_at_ms >= old_ms:
+            return
+        if not self._still_follows(delivery, old_ms):
+            yield tombstone(topics.WEBHOOK_DELIVERIES, delivery.community, event)
 
     def _still_follows(self, delivery: WebhookDelivery, old_ms: int) -> bool:
         course = self._courses.get(delivery.about or "")
@@ -264,25 +292,21 @@ class WebhooksState:
             self._unqueue(known)
         self.deliveries[key] = record
         if record.state is WebhookState.PENDING:
-            queues = self._queues.setdefault(record.source, {})
-            insort(queues.setdefault(record.member or key, []), _rank(record))
+            self._queues.setdefault(record.source, PartnerQueue()).put(record)
         elif record.outcome is WebhookOutcome.GONE and record.finished_at_ms is not None:
             self._gone_at_ms[record.source] = max(self._gone_at_ms.get(record.source, 0), record.finished_at_ms)
 
     def _unqueue(self, delivery: WebhookDelivery) -> None:
-        if delivery.state is not WebhookState.PENDING:
-            return
-        queues, name = self._queues[delivery.source], delivery.member or delivery.event
-        queues[name].remove(_rank(delivery))
-        if not queues[name]:
-            del queues[name]
-        if not queues:
-            del self._queues[delivery.source]
+        queue = self._queues.get(delivery.source)
+        if queue is not None:
+            queue.remove(delivery.event)
+            if not queue:
+                del self._queues[delivery.source]
 
     def _apply_reference(self, member: str, record: Record | None) -> None:
         if isinstance(record, Reference):
             self._references[member] = record
-            self._members_to_look_at.add(member)
+            self._look_at_member(member)
         else:
             self._references.pop(member, None)
 
@@ -318,7 +342,11 @@ class WebhooksState:
         elif record is None and kind == PreferenceKind.UNSUBSCRIBE and member not in self._erased:
             self._departures.pop(member, None)
         if member in self._references:
-            self._members_to_look_at.add(member)
+            self._look_at_member(member)
+
+    def _look_at_member(self, member: str) -> None:
+        self._members_to_look_at.add(member)
+        self._courses_to_look_at |= self._courses_of.get(member, set())
 
 
 def given_up(delivery: WebhookDelivery, now_ms: int, outcome: WebhookOutcome | None = None) -> WebhookDelivery:
@@ -329,11 +357,6 @@ def given_up(delivery: WebhookDelivery, now_ms: int, outcome: WebhookOutcome | N
 
 def _with_webhook(partner: Partner | None) -> Partner | None:
     return partner if partner is not None and partner.webhook_url and partner.signing_secrets else None
-
-
-def _rank(delivery: WebhookDelivery) -> tuple[int, int, str]:
-    order = list(WebhookEvent).index(delivery.type)
-    return delivery.occurred_at_ms, order, delivery.event
 
 
 def _is_meant(order: WebhookOrder, delivery: WebhookDelivery) -> bool:
