@@ -25,6 +25,7 @@ from services.notifier.parts import policy_breaker, rate_limits, relay_lookup, s
 from services.notifier.render import Renderer
 from services.notifier.sender import Sender, Transport
 from services.notifier.settings import NotifierSettings
+from services.notifier.shown_ids import ShownIds
 from services.notifier.smtp import SmtpTransport
 from services.notifier.state import PartitionState
 from services.notifier.traffic import Traffic
@@ -100,12 +101,13 @@ def build_app(
     `WordsError` if the communities or the words cannot be used.
     """
     communities = settings.communities()
-    secret = settings.link_secret.get_secret_value()
-    links = Links(secret, str(settings.public_url).rstrip("/"))
+    secret, former, lasting = settings.links_secret(), settings.former_secrets(), settings.lasting_secret()
+    links = Links(secret, str(settings.public_url).rstrip("/"), former)
+    shown_ids = ShownIds(lasting)
     words = load_words(settings.words_dir)
     master_keys = settings.master_keys()
-    paths = ReturnPaths(settings.bounce_address, secret) if settings.bounce_address else None
-    renderer = Renderer(words, communities, links, secret, paths)
+    paths = ReturnPaths(settings.bounce_address, secret, former) if settings.bounce_address else None
+    renderer = Renderer(words, communities, links, lasting, paths)
     registry = new_registry()
     metrics = NotifierMetrics(registry)
     plumbing = PlumbingMetrics(registry)
@@ -114,7 +116,7 @@ def build_app(
         roles=[INTRODUCTIONS_ROLE, LEDGER_ROLE],
         new_state=lambda: PartitionState(
             contact_grace_ms=int(settings.contact_grace_seconds * 1000),
-            address_secret=secret,
+            address_secret=lasting,
             master_keys=master_keys,
         ),
         settings=kafka,
@@ -269,7 +271,9 @@ def build_app(
 
     async def export_of(community: str, member: str) -> dict[str, Any]:
         partitions = [partition_of(community, kafka.partitions)]
-        return await read_export(kafka, member, partitions=partitions, master_keys=master_keys, now_ms=clock())
+        return await read_export(
+            kafka, member, partitions=partitions, master_keys=master_keys, shown_ids=shown_ids, now_ms=clock()
+        )
 
     app.include_router(pages_router(links, record, communities, words, clock, directory, export_of))
     app.include_router(health_router(registry, not_ready_because, refresh))

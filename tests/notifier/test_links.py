@@ -52,7 +52,9 @@ def test_a_link_is_good_for_its_purpose_alone() -> None:
         LINKS.read(token(LinkPurpose.YES), {LinkPurpose.PAUSE}, NOW)
 
 
-@pytest.mark.parametrize("broken", ["", ".", "abc", "a.b.c", "ä", "x" * 5000, token()[:-1], token() + "A", "ä" * 80, "\ud800" * 80])
+@pytest.mark.parametrize(
+    "broken", ["", ".", "abc", "a.b.c", "ä", "x" * 5000, token()[:-1], token() + "A", "ä" * 80, "\ud800" * 80]
+)
 def test_what_is_not_ours_is_told_kindly(broken: str) -> None:
     with pytest.raises(ForgedLinkError, match="open it again from the email"):
         LINKS.read(broken, set(LinkPurpose), NOW)
@@ -109,7 +111,7 @@ def test_links_that_were_sent_before_they_were_encrypted_still_work() -> None:
 
 
 def test_links_of_a_former_secret_work_and_new_ones_need_the_new() -> None:
-    rotated = Links("a newer secret of the tests", "https://x", ["one of long ago, in between", "a secret of the tests"])
+    rotated = Links("a newer secret of the tests", "https://x", ["one in between of them", "a secret of the tests"])
     assert rotated.read(token(), {LinkPurpose.YES}, NOW).member == MEMBERS[0]
     newer = rotated.also(rotated.read(token(), {LinkPurpose.YES}, NOW), LinkPurpose.NO).rpartition("/")[2]
     with pytest.raises(ForgedLinkError):
