@@ -1,4 +1,4 @@
-"""Ids as others see them: another for each reader and use, and the same before and after the link secret is replaced."""
+"""Ids as others see them: another for each reader and use, the same before and after the link secret is replaced."""
 
 from __future__ import annotations
 
