@@ -29,7 +29,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
 
 import orjson
 from fastapi import APIRouter, Request
@@ -37,8 +36,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Template
 from markupsafe import Markup
 
-from services.notifier.decisions import CHECK_IN_PAGES, Fields, decide, page_of, pause_end_ms
+from services.notifier.decisions import CHECK_IN_PAGES, decide, page_of, pause_end_ms
 from services.notifier.dossier import all_about
+from services.notifier.forms import FormError, read_form
 from services.notifier.links import ExpiredLinkError, ForgedLinkError, Link, LinkPurpose, Links
 from services.notifier.state import PartitionState
 from services.notifier.wording import DEFAULT_LOCALE, AllWords, Phrases, words_for
@@ -79,7 +79,6 @@ _HEADERS = MappingProxyType(
 _OPPOSITE = {LinkPurpose.YES: LinkPurpose.NO, LinkPurpose.NO: LinkPurpose.YES}
 _ANSWERS = frozenset(_OPPOSITE)
 _NEEDS_STATE = frozenset({LinkPurpose.BLOCK, LinkPurpose.DATA})
-_FORM_BYTES_MAX = 8_192
 _OUR_NAME = "London Connection"
 """On the pages for links that do not even tell the community."""
 
@@ -113,7 +112,7 @@ def pages_router(
             return pages.show(token, purposes)
 
         async def press(token: str, request: Request) -> Response:
-            return await pages.act(token, purposes, await _fields(request))
+            return await pages.act(token, purposes, request)
 
         about = ", ".join(page_of(purpose) for purpose in LinkPurpose if purpose in purposes)
         router.add_api_route(f"/{letter}/{{token}}", see, methods=["GET"], summary=f"See: {about}. Changes nothing")
@@ -129,22 +128,6 @@ def pages_router(
         return await pages.data(token)
 
     return router
-
-
-async def _fields(request: Request) -> Fields:
-    """What a form sent. Anything else that is posted, such as a mail program's one-click, has no fields."""
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return {}
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _FORM_BYTES_MAX:
-            return {}
-    try:
-        parsed = parse_qs(body.decode("ascii"), max_num_fields=20)
-    except ValueError:
-        return {}
-    return {name: tuple(values) for name, values in parsed.items()}
 
 
 class Acquaintance(NamedTuple):
@@ -189,12 +172,18 @@ class _Pages:
             return self._page("elsewhere", 503, link)
         return self._page(page_of(link.purpose), 200, link)
 
-    async def act(self, token: str, purposes: frozenset[LinkPurpose], fields: Fields) -> Response:
+    async def act(self, token: str, purposes: frozenset[LinkPurpose], request: Request) -> Response:
         link = self._read(token, purposes)
         if isinstance(link, HTMLResponse):
             return link
         if link.purpose in _NEEDS_STATE and self._directory(link.community) is None:
             return self._page("elsewhere", 503, link)
+        try:
+            fields = await read_form(request)
+        except FormError as error:
+            page = self._page("unsaved", error.status, link)
+            page.headers["Connection"] = "close"  # What is still to come of it, nobody reads.
+            return page
         people = {person.handle: person.member for person in self._people(link)}
         now_ms = self._clock()
         decision = decide(link, fields, self._communities[link.community], now_ms, people=people)

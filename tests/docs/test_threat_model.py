@@ -17,7 +17,7 @@ SECTIONS = {
 WHO = (
     "stranger with a link", "member who wants", "guesses ids", "harasses", "report somebody", "partner app",
     "learn from webhooks", "look into our network", "mail server", "listens", "into the matcher", "into the notifier",
-    "into intake", "thief", "operator", "supply chain",
+    "into intake", "thief", "busy", "operator", "supply chain",
 )  # fmt: skip
 _FILE = re.compile(r"`((?:services|shared|connection|tests|deploy|docs)/[\w./-]+)`")
 _SETTING = re.compile(r"`([A-Z]+_[A-Z_]+)`")
