@@ -279,6 +279,8 @@ def main() -> None:
 
 
 def _serve(service: str, settings_class: type[BaseSettings], build: Callable[..., Any]) -> None:
+    from pydantic_settings.exceptions import SettingsError
+
     from shared.community import CommunityFileError
     from shared.kafka.connection import why_unreachable
     from shared.lifeline import Lifeline
@@ -303,7 +305,7 @@ def _serve(service: str, settings_class: type[BaseSettings], build: Callable[...
             which = f"setting {name} (or {prefix}_{name}): " if name else ""
             typer.echo(f"{service}: {which}{where}{problem['msg'].removeprefix('Value error, ')}", err=True)
         sys.exit(2)
-    except CommunityFileError as error:
+    except (CommunityFileError, SettingsError) as error:
         typer.echo(f"{service}: {error}", err=True)
         sys.exit(2)
     if (why := asyncio.run(why_unreachable(kafka))) is not None:

@@ -21,7 +21,9 @@ Secret = Annotated[SecretStr, Field(min_length=SECRET_LETTERS_MIN)]
 class NotifierSecrets(BaseSettings):
     """The secrets behind all that leaves the notifier; an operator's commands need them too, where they read it."""
 
-    model_config = SettingsConfigDict(env_prefix="NOTIFIER_", extra="ignore", frozen=True, secrets_dir=SECRETS_DIR)
+    model_config = SettingsConfigDict(
+        env_prefix="NOTIFIER_", extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True
+    )
 
     link_secret: Secret
     """Encrypts the links in emails and signs return paths; at least 16 characters, the same for all instances."""

@@ -13,7 +13,7 @@ No error of the server's or the network's leaves `send`, and no address and no t
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ class SmtpServer:
     start_tls: bool = False
     """Upgrade to TLS before anything else is said, and refuse to go on without."""
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     connections_max: int = 8
     timeout_seconds: float = 30.0
     """For connecting, and for each answer."""
