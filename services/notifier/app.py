@@ -20,7 +20,7 @@ from services.notifier.clerk import INTRODUCTIONS_ROLE, LEDGER_ROLE, Clerk, Kafk
 from services.notifier.export_reading import read_export
 from services.notifier.gate import may_send
 from services.notifier.links import Links
-from services.notifier.pages import pages_router
+from services.notifier.pages import failure_page, pages_router
 from services.notifier.parts import policy_breaker, rate_limits, relay_lookup, sending_bounds, smtp_server
 from services.notifier.render import Renderer
 from services.notifier.sender import Sender, Transport
@@ -254,7 +254,7 @@ def build_app(
             plumbing.lag.labels(topic, number).set(lag)
 
     app = FastAPI(title="London Connection: notifier", version="1", lifespan=lifespan, openapi_url=None)
-    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)
+    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds, failed=failure_page(words))
 
     @app.middleware("http")
     async def count_pages(request: Request, call_next: RequestResponseEndpoint) -> Response:

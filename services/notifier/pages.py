@@ -90,6 +90,7 @@ PAGES = (
         if purpose not in (LinkPurpose.SETTINGS, LinkPurpose.DATA, LinkPurpose.CHECK_IN)
     ),
     *CHECK_IN_PAGES, "pause-thanks-over", "report-thanks", "elsewhere", "over", "expired", "unknown", "unsaved",
+    "failed",
 )  # fmt: skip
 """Every page that there is, by the name of its template."""
 
@@ -128,6 +129,13 @@ def pages_router(
         return await pages.data(token)
 
     return router
+
+
+def failure_page(words: AllWords) -> Response:
+    """For what we did not expect. It is put together beforehand, so that nothing about it can fail as well."""
+    page = words[DEFAULT_LOCALE].page("failed")
+    values = {"style": Markup(_STYLE), "sender_name": _OUR_NAME}  # noqa: S704  # our own file, not anybody's input
+    return HTMLResponse(page.render(values), status_code=500, headers=_HEADERS)
 
 
 class Acquaintance(NamedTuple):
