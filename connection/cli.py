@@ -180,7 +180,7 @@ def notifier() -> None:
     """Invite and introduce people by email, and serve the pages behind the buttons (port 8003).
 
     Needs SMTP_HOST and SMTP_PORT, NOTIFIER_PUBLIC_URL (what links begin with) and
-    NOTIFIER_LINK_SECRET (what signs them).
+    NOTIFIER_LINK_SECRET (what encrypts them).
     """
     from services.notifier.app import build_app
     from services.notifier.settings import NotifierSettings
@@ -281,8 +281,9 @@ def export(
 ) -> None:
     """Write everything that is stored about a member to standard output, as JSON that they can be sent.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, and CONTACTS_KEYS where contacts are encrypted. Members
-    get the same by a link that is in each of their emails.
+    Needs KAFKA_BOOTSTRAP_SERVERS, the notifier's NOTIFIER_LINK_SECRET (and NOTIFIER_ID_SECRET,
+    if it has one), and CONTACTS_KEYS where contacts are encrypted. Members get the same by a
+    link that is in each of their emails.
     """
     from connection.export import export_command
 

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from connection.terminal import ask, kafka
 from services.notifier.export_reading import READS, read_export
+from services.notifier.settings import NotifierSecrets
+from services.notifier.shown_ids import ShownIds
 from shared.clock import system_clock
 from shared.ids import member_id
 from shared.sealing import MasterKeys, SealError
@@ -37,12 +39,19 @@ def export_command(member: str | None, partner: str | None, reference: str | Non
         return _complain("MEMBER is an id and begins with m_; give the app's own --reference with its --partner.", 2)
     try:
         master_keys = ContactsSettings().master_keys()
+        shown_ids = ShownIds(NotifierSecrets().lasting_secret())
     except ValidationError as error:
-        return _complain("; ".join(problem["msg"] for problem in error.errors(include_input=False)), 2)
+        if error.title == NotifierSecrets.__name__:
+            return _complain(
+                "Set NOTIFIER_LINK_SECRET, and NOTIFIER_ID_SECRET if there is one, to the notifier's: ids in the "
+                f"document are keyed. ({_what_is_wrong(error)})",
+                2,
+            )
+        return _complain(_what_is_wrong(error), 2)
     settings = ask(kafka(*READS))
     numbers = range(settings.partitions) if community is None else [partition_of(community, settings.partitions)]
     try:
-        document = asyncio.run(_read(settings, member, numbers, master_keys))
+        document = asyncio.run(_read(settings, member, numbers, master_keys, shown_ids))
     except (KafkaError, TimeoutError, OSError) as error:
         why = type(error).__name__
         return _complain(f"Kafka at {settings.bootstrap_servers} does not answer ({why}): try again.", 1)
@@ -56,7 +65,11 @@ def export_command(member: str | None, partner: str | None, reference: str | Non
 
 
 async def _read(
-    settings: KafkaSettings, member: str, numbers: Sequence[int], master_keys: MasterKeys | None
+    settings: KafkaSettings,
+    member: str,
+    numbers: Sequence[int],
+    master_keys: MasterKeys | None,
+    shown_ids: ShownIds,
 ) -> dict[str, object]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -69,8 +82,21 @@ async def _read(
 
         async with asyncio.timeout(SECONDS_MAX):
             return await read_export(
-                settings, member, partitions=numbers, master_keys=master_keys, now_ms=system_clock(), on_topic=on_topic
+                settings,
+                member,
+                partitions=numbers,
+                master_keys=master_keys,
+                shown_ids=shown_ids,
+                now_ms=system_clock(),
+                on_topic=on_topic,
             )
+
+
+def _what_is_wrong(error: ValidationError) -> str:
+    return "; ".join(
+        " ".join((*(str(part) for part in problem["loc"]), problem["msg"]))
+        for problem in error.errors(include_input=False)
+    )
 
 
 def _complain(why: str, status: int) -> int:

@@ -84,13 +84,20 @@ def lift(
     address: Annotated[str, typer.Argument(help="The address itself, or its hash as `suppressions` shows it (a_...).")],
     note: Note = "",
     secret: Annotated[
-        str | None, typer.Option(envvar="NOTIFIER_LINK_SECRET", help="Keys the hash; needed for an address itself.")
+        str | None,
+        typer.Option(
+            envvar=["NOTIFIER_ID_SECRET", "NOTIFIER_LINK_SECRET"], help="Keys the hash; needed for an address itself."
+        ),
     ] = None,
 ) -> None:
     """Write to an address again: its mailbox is back, or it was a mistake. The next failure suppresses it anew."""
     if "@" in address:
         if not secret:
-            give_up("Set NOTIFIER_LINK_SECRET to the notifier's, or name the hash that `suppressions` shows.", 2)
+            give_up(
+                "Set NOTIFIER_LINK_SECRET (and NOTIFIER_ID_SECRET, if there is one) to the notifier's, "
+                "or name the hash that `suppressions` shows.",
+                2,
+            )
         address = ids.address_id(address, secret)
     found = [one for one in _latest(topics.SUPPRESSIONS, Suppression) if one.address == address]
     if not found:
@@ -134,7 +141,7 @@ def bounce(
         give_up(f"Not configured: {what}", TRY_AGAIN)
     if settings.bounce_address is None:
         give_up("Set NOTIFIER_BOUNCE_ADDRESS to where bounces come: without it no email has a return path.", TRY_AGAIN)
-    paths = ReturnPaths(settings.bounce_address, settings.link_secret.get_secret_value())
+    paths = ReturnPaths(settings.bounce_address, settings.links_secret(), settings.former_secrets())
     raw = sys.stdin.buffer.read(REPORT_BYTES_MAX)
     while sys.stdin.buffer.read(REPORT_BYTES_MAX):
         pass  # A mail server whose pipe is closed before its end takes that for a failure.

@@ -62,8 +62,8 @@ class Result:
 class Talk:
     """How to talk to intake: everything but the sending."""
 
-    key: str
-    signing_secret: str | None = None
+    key: str = field(repr=False)
+    signing_secret: str | None = field(default=None, repr=False)
     draws: random.Random = field(default_factory=random.Random)
 
     def body(self, content: Any) -> bytes:

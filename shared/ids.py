@@ -2,6 +2,9 @@
 
 Each id is a letter that says what it is, and 128 bits of BLAKE2b in base 32: with a
 billion of them, two would collide with a probability below 2e-21.
+
+They are for us alone: who guesses what goes in can work them out. What members, calendars
+and mail servers see in their place is keyed (`services.notifier.shown_ids`).
 """
 
 from __future__ import annotations
@@ -46,11 +49,6 @@ def email_id(introduction: str, member: str, kind: str, occasion: int = 0) -> st
 def seat_id(introduction: str, newcomer: str) -> str:
     """A suggestion of a newcomer for a seat in a group: at most one for each of the two."""
     return _derive("s", (introduction, "seat", newcomer))
-
-
-def calendar_id(introduction: str, number: int, domain: str) -> str:
-    """The UID of a calendar entry: the same for everybody and for every change of it; 0 for the recurring one."""
-    return f"{_derive('d', (introduction, str(number)))}@{domain}"
 
 
 def round_id(community: str, offsets: Iterable[tuple[str, int]], seed: int) -> str:

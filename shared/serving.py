@@ -21,7 +21,7 @@ CONCURRENCY_MAX = 512
 """Requests at once; more are answered 503 at once rather than left to wait."""
 
 HEAD_SECONDS_MAX = 10.0
-"""How long a client may take for the head of its request."""
+"""How long a client may take for the head of its request, and for the rest of a body after it was answered."""
 
 
 def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
@@ -60,7 +60,9 @@ def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
 class _CutsOffSlowHeads(HttpToolsProtocol):
     """A client that does not get to the end of its request's head is cut off, so that it holds up nobody else.
 
-    uvicorn waits for ever; and as each connection counts, a few hundred such clients would be enough.
+    So is one that has its answer, and goes on with a body that nobody reads. uvicorn waits for
+    ever; and as each connection counts, a few hundred such clients would be enough. How long a
+    body may take while it is read is for who reads it to say.
     """
 
     _patience: asyncio.TimerHandle | None = None
@@ -76,6 +78,15 @@ class _CutsOffSlowHeads(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body:
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

@@ -27,7 +27,9 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 class KafkaSettings(BaseSettings):
     """How to reach Kafka, and how much is taken from it at once."""
 
-    model_config = SettingsConfigDict(env_prefix="KAFKA_", extra="ignore", frozen=True, secrets_dir=SECRETS_DIR)
+    model_config = SettingsConfigDict(
+        env_prefix="KAFKA_", extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True
+    )
 
     bootstrap_servers: str = "localhost:9092"
     """One or more host:port, separated by commas."""
@@ -74,7 +76,7 @@ class KafkaSettings(BaseSettings):
 class ServiceSettings(BaseSettings):
     """What every service needs besides Kafka. Each service adds its own prefix and settings."""
 
-    # An error that quoted its input would quote a password that came along.
+    # What is wrong may be a secret: an error says which setting, and never what it holds.
     model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True)
 
     http_host: str = "127.0.0.1"
@@ -95,6 +97,8 @@ class ServiceSettings(BaseSettings):
 
 class ContactsSettings(BaseSettings):
     """The master keys of encrypted contacts: the same for intake, who writes them, and the notifier, who reads them."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True)
 
     contacts_keys: Annotated[dict[str, SecretStr], Field(default_factory=dict, validation_alias="CONTACTS_KEYS")]
     """A JSON object: the keys that encrypt the values of `contacts`, by names of yours, newest first; each 32 random

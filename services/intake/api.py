@@ -29,6 +29,7 @@ from services.intake.keyring import Keyring
 from services.intake.ledger import Ledger, claim_of, claim_of_key
 from services.intake.limits import RateLimits
 from services.intake.once import BUSY, problem_of
+from services.intake.problem_answers import FAILED
 from services.intake.problems import PROBLEM_MEDIA_TYPE, Problem
 from services.intake.settings import IntakeSettings
 from services.intake.signed import signature_problem
@@ -92,6 +93,12 @@ class EventsEndpoint:
             answer = await self._answer(scope, receive)
         except ClientDisconnect:
             return  # nobody is there to be answered
+        except Exception:  # To be logged by the server; without this it would answer by itself, and bare.
+            await self._send(send, _problem_answer(FAILED))
+            raise
+        await self._send(send, answer)
+
+    async def _send(self, send: Send, answer: Answer) -> None:
         await send(
             {
                 "type": "http.response.start",

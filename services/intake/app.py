@@ -18,7 +18,7 @@ from services.intake.gazetteer import load_gazetteers
 from services.intake.keyring import keyring_of
 from services.intake.ledger import Ledger
 from services.intake.partners import keep
-from services.intake.problem_answers import speak_of_problems
+from services.intake.problem_answers import failed, speak_of_problems
 from services.intake.sealer import Sealer
 from services.intake.settings import IntakeSettings
 from services.intake.signups import SignUpReader
@@ -187,7 +187,7 @@ def build_app(
         lifespan=lifespan,
         redoc_url=None,
     )
-    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds, scripted=["/docs"])
+    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds, scripted=["/docs"], failed=failed())
     speak_of_problems(app)
     app.include_router(events_router(EventsEndpoint(desk, keyring, ledger, settings, metrics, clock)))
     app.include_router(vocabulary_router(gazetteers))

@@ -11,17 +11,20 @@ from starlette.exceptions import HTTPException
 
 from services.intake.problems import PROBLEM_MEDIA_TYPE, Problem
 
+FAILED = Problem("internal-server-error", 500, "Internal Server Error.", "That was us, not you. Send the same again.")
+
 
 def speak_of_problems(app: FastAPI) -> None:
-    """No such path, no such method, and what we did not expect."""
+    """No such path and no such method."""
 
     @app.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> Response:
         return _answer(error.status_code, error.headers)
 
-    @app.exception_handler(Exception)
-    async def failed(_request: Request, _error: Exception) -> Response:
-        return _answer(500, None)
+
+def failed() -> Response:
+    """For what we did not expect: an answer that can be given again and again, and tells nothing of it."""
+    return Response(orjson.dumps(FAILED.to_json()), FAILED.status, media_type=PROBLEM_MEDIA_TYPE)
 
 
 def _answer(status: int, headers: Mapping[str, str] | None) -> Response:

@@ -21,11 +21,12 @@ from services.notifier.export_reading import read_export
 from services.notifier.gate import may_send
 from services.notifier.links import Links
 from services.notifier.looking_up import look_up
-from services.notifier.pages import pages_router
+from services.notifier.pages import failure_page, pages_router
 from services.notifier.parts import policy_breaker, rate_limits, relay_lookup, sending_bounds, smtp_server
 from services.notifier.render import Renderer
 from services.notifier.sender import Sender, Transport
 from services.notifier.settings import NotifierSettings
+from services.notifier.shown_ids import ShownIds
 from services.notifier.smtp import SmtpTransport
 from services.notifier.state import PartitionState
 from services.notifier.traffic import Traffic
@@ -101,12 +102,13 @@ def build_app(
     `WordsError` if the communities or the words cannot be used.
     """
     communities = settings.communities()
-    secret = settings.link_secret.get_secret_value()
-    links = Links(secret, str(settings.public_url).rstrip("/"))
+    secret, former, lasting = settings.links_secret(), settings.former_secrets(), settings.lasting_secret()
+    links = Links(secret, str(settings.public_url).rstrip("/"), former)
+    shown_ids = ShownIds(lasting)
     words = load_words(settings.words_dir)
     master_keys = settings.master_keys()
-    paths = ReturnPaths(settings.bounce_address, secret) if settings.bounce_address else None
-    renderer = Renderer(words, communities, links, secret, paths)
+    paths = ReturnPaths(settings.bounce_address, secret, former) if settings.bounce_address else None
+    renderer = Renderer(words, communities, links, lasting, paths)
     registry = new_registry()
     metrics = NotifierMetrics(registry)
     plumbing = PlumbingMetrics(registry)
@@ -114,7 +116,7 @@ def build_app(
     def new_state() -> PartitionState:
         return PartitionState(
             contact_grace_ms=int(settings.contact_grace_seconds * 1000),
-            address_secret=secret,
+            address_secret=lasting,
             master_keys=master_keys,
         )
 
@@ -257,7 +259,7 @@ def build_app(
             plumbing.lag.labels(topic, number).set(lag)
 
     app = FastAPI(title="London Connection: notifier", version="1", lifespan=lifespan, openapi_url=None)
-    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)
+    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds, failed=failure_page(words))
 
     @app.middleware("http")
     async def count_pages(request: Request, call_next: RequestResponseEndpoint) -> Response:
@@ -278,7 +280,9 @@ def build_app(
 
     async def export_of(community: str, member: str) -> dict[str, Any]:
         partitions = [partition_of(community, kafka.partitions)]
-        return await read_export(kafka, member, partitions=partitions, master_keys=master_keys, now_ms=clock())
+        return await read_export(
+            kafka, member, partitions=partitions, master_keys=master_keys, shown_ids=shown_ids, now_ms=clock()
+        )
 
     app.include_router(pages_router(links, record, communities, words, clock, directory, known_of, export_of))
     app.include_router(health_router(registry, not_ready_because, refresh))

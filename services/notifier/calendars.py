@@ -1,9 +1,9 @@
 """The date as a calendar entry (RFC 5545), for the reader's own calendar.
 
 Published, not an invitation: nobody's calendar answers, and no address is in it. The UID
-is derived, so that a new date for the same meeting takes the place of the old one. A date
-that comes back is told in the community's zone, since it stays at seven when the clocks
-change; a single one is a point in time.
+is derived, so that a new date for the same meeting takes the place of the old one, and
+keyed, since calendars are shared. A date that comes back is told in the community's zone,
+since it stays at seven when the clocks change; a single one is a point in time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone
 
-from shared import ids
+from services.notifier.shown_ids import ShownIds
 from shared.contracts import Introduction, IntroductionState
 
 _PRODUCT = "-//London Connection//Introductions//EN"
@@ -29,6 +29,7 @@ def calendar_entry(
     summary: str,
     description: str,
     location: str,
+    shown_ids: ShownIds,
     domain: str,
     zone: str,
     every_weeks: int,
@@ -43,7 +44,7 @@ def calendar_entry(
     standing = introduction.state is IntroductionState.STANDING
     event = Event()
     number = _RECURRING if standing else meeting.number
-    event.add("uid", ids.calendar_id(introduction.introduction, number, domain))
+    event.add("uid", shown_ids.calendar(introduction.introduction, number, domain))
     event.add("sequence", len(introduction.joined) if standing else meeting.attempt - 1)
     event.add("dtstamp", _moment(stamped_at_ms))
     for name, text in (("summary", summary), ("description", description), ("location", location)):

@@ -15,10 +15,9 @@ from shared.contracts import Introduction, IntroductionState
 
 
 def all_about(member: str, state: PartitionState, now_ms: int) -> dict[str, Any]:
-    """As plain values for a page or for JSON; times are ISO 8601, UTC. Ids stand for what has no name."""
+    """As plain values for a page; times are ISO 8601, UTC. No id is among them: they are for us alone."""
     contact = state.members.contact(member)
     return {
-        "member": member,
         "contact": None
         if contact is None
         else {
@@ -48,13 +47,12 @@ def all_about(member: str, state: PartitionState, now_ms: int) -> dict[str, Any]
         # No date and no number: they would tell who, and when.
         "review": state.members.reviews.told(member, now_ms),
         "answers": [
-            {"introduction": choice.introduction, "answer": choice.kind.value, "chosen_at": _time(choice.chosen_at_ms)}
+            {"answer": choice.kind.value, "chosen_at": _time(choice.chosen_at_ms)}
             for choice in state.answers.of_member(member)
         ],
         "introductions": [
             *(
                 {
-                    "introduction": past.introduction,
                     "state": IntroductionState.CLOSED.value,
                     "proposed_at": _time(past.proposed_at_ms),
                     "introduced_at": _time(past.introduced_at_ms),
@@ -83,7 +81,6 @@ def _open(introduction: Introduction, member: str, state: PartitionState) -> dic
     acquainted = acquainted_in(introduction)
     meeting = introduction.meeting
     return {
-        "introduction": introduction.introduction,
         "state": introduction.state.value,
         "proposed_at": _time(introduction.proposed_at_ms),
         "introduced_at": _time(introduction.introduced_at_ms),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from services.notifier.shown_ids import ShownIds
 from shared import topics
 from shared.contracts import (
     Bounce,
@@ -58,15 +59,15 @@ class Section:
     """Of a member, a record, and the time now: what the file says. None if it is not about them."""
 
 
-def export(member: str, found: Sequence[Found], now_ms: int) -> dict[str, Any]:
+def export(member: str, found: Sequence[Found], now_ms: int, shown_ids: ShownIds) -> dict[str, Any]:
     """The document, as plain values for JSON. Times are ISO 8601, UTC.
 
-    `found` may hold records about others: they are left out.
+    `found` may hold records about others: they are left out. Ids are as this member is to see them.
     """
     about = {
         "format": FORMAT,
         "made_at": _time(now_ms),
-        "you_are_known_as": member,
+        "you_are_known_as": shown_ids.for_member(member, member),
         "what_this_is": (
             "Everything that London Connection stores about you. Each part says what it is, and how long it is "
             "kept. Other people's names, answers and reports are theirs, and not in it."
@@ -89,7 +90,11 @@ def export(member: str, found: Sequence[Found], now_ms: int) -> dict[str, Any]:
             for topic, record in found
             if topic == section.topic.name and (entry := section.tell(member, record, now_ms)) is not None
         ]
-        document[section.name] = {"what_it_is": section.what_it_is, "kept": _kept(section.topic), "entries": told}
+        document[section.name] = {
+            "what_it_is": section.what_it_is,
+            "kept": _kept(section.topic),
+            "entries": shown_ids.for_member(member, told),
+        }
     document["not_in_this_file"] = dict(NOT_EXPORTED)
     return document
 

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 
 from services.notifier.export import SECTIONS, Found, export
 from services.notifier.sealed_contacts import SealedContacts
+from services.notifier.shown_ids import ShownIds
 from shared import topics
 from shared.contracts import ContactKey, Delivery, Email, Record, SealedContact
 from shared.kafka.codec import BadMessage, decode
@@ -37,6 +38,7 @@ async def read_export(
     *,
     partitions: Iterable[int],
     master_keys: MasterKeys | None,
+    shown_ids: ShownIds,
     now_ms: int,
     on_topic: Callable[[str], None] = lambda topic: None,
 ) -> dict[str, Any]:
@@ -63,7 +65,7 @@ async def read_export(
                         found.append(Found(topic.name, opened))
     if sealed.waiting:
         raise SealError("the member's contact is encrypted, and its key is not on the topic")
-    return export(member, found, now_ms)
+    return export(member, found, now_ms, shown_ids)
 
 
 async def records_about(

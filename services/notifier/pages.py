@@ -28,7 +28,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
-from urllib.parse import parse_qs
 
 import orjson
 from fastapi import APIRouter, Request
@@ -36,8 +35,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Template
 from markupsafe import Markup
 
-from services.notifier.decisions import CHECK_IN_PAGES, Fields, decide, page_of, pause_end_ms
+from services.notifier.decisions import CHECK_IN_PAGES, decide, page_of, pause_end_ms
 from services.notifier.dossier import all_about
+from services.notifier.forms import FormError, read_form
 from services.notifier.links import ExpiredLinkError, ForgedLinkError, Link, LinkPurpose, Links
 from services.notifier.reading_back import Exporter, LookUp, ReadBack
 from services.notifier.state import PartitionState
@@ -71,7 +71,6 @@ _HEADERS = MappingProxyType(
 _OPPOSITE = {LinkPurpose.YES: LinkPurpose.NO, LinkPurpose.NO: LinkPurpose.YES}
 _ANSWERS = frozenset(_OPPOSITE)
 _NEEDS_STATE = frozenset({LinkPurpose.BLOCK, LinkPurpose.DATA})
-_FORM_BYTES_MAX = 8_192
 _OUR_NAME = "London Connection"
 """On the pages for links that do not even tell the community."""
 
@@ -83,6 +82,7 @@ PAGES = (
         if purpose not in (LinkPurpose.SETTINGS, LinkPurpose.DATA, LinkPurpose.CHECK_IN)
     ),
     *CHECK_IN_PAGES, "pause-thanks-over", "report-thanks", "elsewhere", "over", "expired", "unknown", "unsaved",
+    "failed",
 )  # fmt: skip
 """Every page that there is, by the name of its template."""
 
@@ -106,7 +106,7 @@ def pages_router(
             return await pages.show(token, purposes)
 
         async def press(token: str, request: Request) -> Response:
-            return await pages.act(token, purposes, await _fields(request))
+            return await pages.act(token, purposes, request)
 
         about = ", ".join(page_of(purpose) for purpose in LinkPurpose if purpose in purposes)
         router.add_api_route(f"/{letter}/{{token}}", see, methods=["GET"], summary=f"See: {about}. Changes nothing")
@@ -124,20 +124,11 @@ def pages_router(
     return router
 
 
-async def _fields(request: Request) -> Fields:
-    """What a form sent. Anything else that is posted, such as a mail program's one-click, has no fields."""
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return {}
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _FORM_BYTES_MAX:
-            return {}
-    try:
-        parsed = parse_qs(body.decode("ascii"), max_num_fields=20)
-    except ValueError:
-        return {}
-    return {name: tuple(values) for name, values in parsed.items()}
+def failure_page(words: AllWords) -> Response:
+    """For what we did not expect. It is put together beforehand, so that nothing about it can fail as well."""
+    page = words[DEFAULT_LOCALE].page("failed")
+    values = {"style": Markup(_STYLE), "sender_name": _OUR_NAME}  # noqa: S704  # our own file, not anybody's input
+    return HTMLResponse(page.render(values), status_code=500, headers=_HEADERS)
 
 
 class Acquaintance(NamedTuple):
@@ -182,10 +173,16 @@ class _Pages:
             return self._page("elsewhere", 503, link)
         return self._page(page_of(link.purpose), 200, link, state)
 
-    async def act(self, token: str, purposes: frozenset[LinkPurpose], fields: Fields) -> Response:
+    async def act(self, token: str, purposes: frozenset[LinkPurpose], request: Request) -> Response:
         link = self._read(token, purposes)
         if isinstance(link, HTMLResponse):
             return link
+        try:
+            fields = await read_form(request)
+        except FormError as error:
+            page = self._page("unsaved", error.status, link)
+            page.headers["Connection"] = "close"  # What is still to come of it, nobody reads.
+            return page
         state = await self._known(link)
         if link.purpose in _NEEDS_STATE and state is None:
             return self._page("elsewhere", 503, link)

@@ -20,6 +20,7 @@ from services.notifier.gate import named_in
 from services.notifier.links import LinkPurpose, Links
 from services.notifier.prompts import PACE_UNKNOWN, prompts_for
 from services.notifier.sender import Letter
+from services.notifier.shown_ids import ShownIds
 from services.notifier.state import PartitionState
 from services.notifier.verp import ReturnPaths
 from services.notifier.wording import AllWords, Words, words_for
@@ -46,18 +47,19 @@ class Renderer:
         words: AllWords,
         communities: Mapping[str, Community],
         links: Links,
-        message_id_secret: str,
+        lasting_secret: str,
         return_paths: ReturnPaths | None = None,
     ) -> None:
         self._words = words
         self._communities = communities
         self._links = links
-        self._message_id_secret = message_id_secret
+        self._lasting_secret = lasting_secret
+        self._shown_ids = ShownIds(lasting_secret)
         self._return_paths = return_paths
 
     def message_id(self, email: Email) -> str:
         """The Message-ID header: the same on every try."""
-        return ids.message_id(email.email, self._message_id_secret, _domain(self._community(email)))
+        return ids.message_id(email.email, self._lasting_secret, _domain(self._community(email)))
 
     def compose(self, email: Email, state: PartitionState, now_ms: int) -> Letter:
         """The email and its envelope.
@@ -110,7 +112,7 @@ class Renderer:
         if introduction.meeting is not None:
             values |= self._meeting_values(email, introduction, introduction.meeting, community, words)
             if email.kind.names_others:
-                calendar = _calendar(email, introduction, contact, named, community, words)
+                calendar = self._calendar(email, introduction, contact, named, community, words)
         subject = _phrase(words.phrases.subjects, email, introduction)
         headers |= {
             "From": person(community.sender_name, community.sender),
@@ -130,7 +132,7 @@ class Renderer:
             headers,
             words.text(email.kind, values),
             words.html(email.kind, values),
-            email.email,
+            self._shown_ids.boundary(email.email),
             calendar=calendar,
         )
 
@@ -235,6 +237,30 @@ class Renderer:
             values |= _prompts(introduction, meeting, words)
         return values
 
+    def _calendar(
+        self,
+        email: Email,
+        introduction: Introduction,
+        contact: Contact,
+        named: Sequence[Contact],
+        community: Community,
+        words: Words,
+    ) -> bytes:
+        phrases = words.phrases
+        place = introduction.suggestion.place.name
+        names = phrases.listed([one_name(one.first_name) for one in (contact, *named)])
+        return calendar_entry(
+            introduction,
+            summary=phrases.calendar.summary.format(names=names, place=place),
+            description=phrases.calendar.description.format(sender_name=community.sender_name),
+            location=place,
+            shown_ids=self._shown_ids,
+            domain=_domain(community),
+            zone=community.time_zone,
+            every_weeks=community.meetings.standing_every_weeks,
+            stamped_at_ms=email.planned_at_ms,
+        )
+
 
 def _prompts(introduction: Introduction, meeting: Meeting, words: Words) -> dict[str, object]:
     """What they take along: prompts, each with its moment, that passing is fine, and what makes it easier to begin."""
@@ -255,29 +281,6 @@ def _prompts(introduction: Introduction, meeting: Meeting, words: Words) -> dict
         "passing": words.encouragement.reminder(introduction.introduction, meeting.number),
         "fact": fact.says if fact is not None else "",
     }
-
-
-def _calendar(
-    email: Email,
-    introduction: Introduction,
-    contact: Contact,
-    named: Sequence[Contact],
-    community: Community,
-    words: Words,
-) -> bytes:
-    phrases = words.phrases
-    place = introduction.suggestion.place.name
-    names = phrases.listed([one_name(one.first_name) for one in (contact, *named)])
-    return calendar_entry(
-        introduction,
-        summary=phrases.calendar.summary.format(names=names, place=place),
-        description=phrases.calendar.description.format(sender_name=community.sender_name),
-        location=place,
-        domain=_domain(community),
-        zone=community.time_zone,
-        every_weeks=community.meetings.standing_every_weeks,
-        stamped_at_ms=email.planned_at_ms,
-    )
 
 
 def _phrase(phrases: Mapping[str, str], email: Email, introduction: Introduction) -> str:

@@ -6,16 +6,57 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AnyHttpUrl, EmailStr, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.notifier.keys import SECRET_LETTERS_MIN
 from services.notifier.smtp import is_this_machine
 from services.notifier.verp import BASE_LETTERS_MAX
-from shared.settings import ContactsSettings, Port, ServiceSettings
+from shared.settings import SECRETS_DIR, ContactsSettings, Port, ServiceSettings
 
 PerSecond = Annotated[float, Field(gt=0)]
 
 
-class NotifierSettings(ContactsSettings, ServiceSettings):
+Secret = Annotated[SecretStr, Field(min_length=SECRET_LETTERS_MIN)]
+
+
+class NotifierSecrets(BaseSettings):
+    """The secrets behind all that leaves the notifier; an operator's commands need them too, where they read it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NOTIFIER_", extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True
+    )
+
+    link_secret: Secret
+    """Encrypts the links in emails and signs return paths; at least 16 characters, the same for all instances."""
+    former_link_secrets: tuple[Secret, ...] = ()
+    """Link secrets that were replaced, as a JSON list: what was sent with them works on. A link lives for 400 days."""
+    id_secret: Secret | None = None
+    """Keys what others see of ids (Message-IDs, calendars, exports) and the hashes of addresses. The link secret unless
+    told; when that is replaced, set this to the first one that you had: calendars and suppressions go by it."""
+
+    @model_validator(mode="after")
+    def _ids_outlast_links(self) -> Self:
+        if self.former_link_secrets and self.id_secret is None:
+            raise ValueError(
+                "NOTIFIER_ID_SECRET must be set when there are NOTIFIER_FORMER_LINK_SECRETS: to the first link secret "
+                "that you had, or calendars take every new date for another one"
+            )
+        return self
+
+    def links_secret(self) -> str:
+        """What links and return paths are made with."""
+        return self.link_secret.get_secret_value()
+
+    def former_secrets(self) -> tuple[str, ...]:
+        """What they may have been made with before."""
+        return tuple(one.get_secret_value() for one in self.former_link_secrets)
+
+    def lasting_secret(self) -> str:
+        """What ids are shown under, for as long as there are calendars that hold one."""
+        return (self.id_secret or self.link_secret).get_secret_value()
+
+
+class NotifierSettings(ContactsSettings, NotifierSecrets, ServiceSettings):
     """Environment variables that begin with NOTIFIER_, and those of the mail server, that begin with SMTP_."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFIER_", extra="ignore", frozen=True, populate_by_name=True)
@@ -23,8 +64,6 @@ class NotifierSettings(ContactsSettings, ServiceSettings):
     http_port: Port = 8003
     public_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8003")
     """What links in emails begin with: where members reach our pages."""
-    link_secret: SecretStr
-    """Signs the links in emails and keys the Message-IDs; at least 16 characters, the same for all instances."""
     relay_lookup_url: AnyHttpUrl | None = None
     """Where to ask whether an email was taken (Mailpit's API). Without it, an email that a crash
     left in doubt is marked `ambiguous`, and not sent again."""

@@ -13,7 +13,7 @@ No error of the server's or the network's leaves `send`, and no address and no t
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -41,7 +41,7 @@ class SmtpServer:
     start_tls: bool = False
     """Upgrade to TLS before anything else is said, and refuse to go on without."""
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     plaintext_login: bool = False
     """Log in without TLS, too. On this machine that needs no leave."""
     connections_max: int = 8

@@ -53,9 +53,12 @@ class PartnerKey(BaseModel):
 
 
 class Partner(BaseModel):
-    """A partner app: how it proves who it is, and how much it may send. Keyed by `source` on the topic `partners`."""
+    """A partner app: how it proves who it is, and how much it may send. Keyed by `source` on the topic `partners`.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    What is secret in it is neither in its text nor in an error about it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     source: Annotated[str, Field(min_length=1, max_length=200)]
     """The CloudEvents source that is theirs."""
@@ -67,9 +70,9 @@ class Partner(BaseModel):
     """Since when they have one: of what was before they are not told."""
     webhook_set_at_ms: int = 0
     """When it was set last: a 410 from before does not count any more."""
-    webhook_id_key: str = ""
+    webhook_id_key: Annotated[str, Field(repr=False)] = ""
     """Keys the ids in what they are told: who knows how ours are derived could try out who is in them together."""
-    signing_secrets: Annotated[tuple[str, ...], Field(max_length=2)] = ()
+    signing_secrets: Annotated[tuple[str, ...], Field(max_length=2, repr=False)] = ()
     """Standard Webhooks secrets (`whsec_...`), newest first. Symmetric, so this topic is to be read by intake alone."""
     signature_required: bool = False
     """Whether events that carry no good signature are refused."""

@@ -9,10 +9,11 @@ class Record(BaseModel):
     """An immutable value on a topic, keyed by `key` and placed by `community`.
 
     Unknown fields are ignored on reading, so that an older service can read what a
-    newer one wrote during a rolling update.
+    newer one wrote during a rolling update. An error never holds what was read: that may be
+    personal, or a key.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
 
     community: str
     """Which community it belongs to: decides the partition (`shared.topics.partition_of`)."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from shared.contracts.record import Record
 
 
@@ -18,7 +22,7 @@ class ContactKey(Record):
     """Which of the member's keys it is: what the contact that it seals calls it by."""
     master_key: str
     """The id of the master key that wraps it."""
-    wrapped: str
+    wrapped: Annotated[str, Field(repr=False)]
     """Base64 of a nonce of 12 bytes, and the 32 bytes of the key with their tag of 16."""
 
     @property

@@ -18,6 +18,7 @@ from demo.kafka import EmbeddedKafka
 from services.intake.app import build_app as build_intake
 from services.intake.settings import IntakeSettings
 from services.notifier.export import NOT_EXPORTED, SECTIONS, Found, export
+from services.notifier.shown_ids import ShownIds
 from shared.acls import readers
 from shared.contracts import (
     ChoiceKind,
@@ -36,6 +37,8 @@ from shared.settings import KafkaSettings
 from shared.topics import TOPICS
 
 ME, OTHER = MEMBERS[:2]
+SECRET = "a secret of the tests"  # noqa: S105
+SHOWN_IDS = ShownIds(SECRET)
 
 
 def found(**records: Record | list[Any]) -> list[Found]:
@@ -48,7 +51,7 @@ def found(**records: Record | list[Any]) -> list[Found]:
 
 
 def text(*about: Found, now_ms: int = NOW) -> str:
-    return json.dumps(export(ME, about, now_ms))
+    return json.dumps(export(ME, about, now_ms, SHOWN_IDS))
 
 
 def test_every_topic_is_exported_or_says_why_not() -> None:
@@ -102,10 +105,10 @@ def test_a_no_looks_like_silence() -> None:
     ],
 )
 def test_who_is_erased_is_told_so_and_nothing_else(asked: Record) -> None:
-    document = export(ME, found(contacts=contact(ME), preferences=asked), NOW)
+    document = export(ME, found(contacts=contact(ME), preferences=asked), NOW, SHOWN_IDS)
     assert document["erased"] is True
     assert NAMES[0] not in json.dumps(document)
-    assert export(OTHER, found(contacts=contact(OTHER), preferences=asked), NOW)["erased"] is False
+    assert export(OTHER, found(contacts=contact(OTHER), preferences=asked), NOW, SHOWN_IDS)["erased"] is False
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
@@ -113,6 +116,7 @@ def test_everything_that_was_sent_is_in_it(
     fresh_kafka: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch, encrypted: bool
 ) -> None:
     subject = f"export-{encrypted}"
+    monkeypatch.setenv("NOTIFIER_LINK_SECRET", SECRET)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", fresh_kafka.bootstrap_servers)
     keys = {"k1": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
     if encrypted:
@@ -150,7 +154,8 @@ def test_everything_that_was_sent_is_in_it(
     result = runner.invoke(cli, asked)
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
-    assert document["about_this_file"]["you_are_known_as"] == member_id("london", "book-app", subject)
+    assert document["about_this_file"]["you_are_known_as"].startswith("p_")
+    assert member_id("london", "book-app", subject) not in result.stdout
     for canary in (
         "Zebedee",
         "zebedee@inbox.example",

@@ -69,6 +69,9 @@ def test_every_word_of_a_member_is_in_their_export_and_nobody_elses(
 ) -> None:
     kafka = KafkaSettings(bootstrap_servers=fresh_kafka.bootstrap_servers)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", fresh_kafka.bootstrap_servers)
+    unset = CliRunner().invoke(cli, ["export", "m_x"])
+    assert (unset.exit_code, "NOTIFIER_LINK_SECRET" in unset.output) == (2, True)
+    monkeypatch.setenv("NOTIFIER_LINK_SECRET", "a secret of the tests")
     settings = IntakeSettings(api_keys={"book-app": SecretStr("sesame")}, contacts_keys={"k1": SecretStr(MASTER)})
     with TestClient(build_app(settings, kafka, Lifeline())) as intake:
         for subject, name in (("one", "Zebedee"), ("two", "Dougal")):

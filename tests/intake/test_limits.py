@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.intake.api import EventsEndpoint
 from services.intake.app import build_app
 from services.intake.limits import RateLimits
 from services.intake.settings import IntakeSettings
@@ -149,6 +150,24 @@ async def test_too_large_a_body_is_cut_off_whether_it_says_so_or_not() -> None:
                 answer = await client.post(f"http://127.0.0.1:{port}/v1/events", content=endless(), headers=headers)
                 assert answer.status_code == 413
         assert taken < 100_000
+
+
+async def test_what_nobody_expected_is_a_problem_on_the_straight_way_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes past all middleware, and the server would answer by itself, bare."""
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("with something private in it")
+
+    monkeypatch.setattr(EventsEndpoint, "_answer", fails)
+    async with Server(HSTS_SECONDS=600) as port:
+        answer = await said(port, HEAD + b"Content-Length: 2\r\n\r\n{}")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b" 500 " in head.splitlines()[0]
+    assert b"content-type: application/problem+json" in head
+    for header in (b"x-content-type-options", b"content-security-policy", b"strict-transport-security"):
+        assert header in head
+    assert json.loads(body)["status"] == 500
+    assert b"private" not in answer
 
 
 def problems_app() -> Iterator[TestClient]:

@@ -15,6 +15,7 @@ from notifier_samples import GROUP, LONDON, NOW, PAIR
 from services.notifier.calendars import calendar_entry
 from services.notifier.dates import next_date
 from services.notifier.introductions import Joined, Withdrawn
+from services.notifier.shown_ids import ShownIds
 from shared.community import Community
 from shared.contracts import ChoiceKind, EmailKind, Introduction
 from shared.slots import SLOTS, Slot
@@ -68,6 +69,7 @@ def test_nobody_is_asked_to_meet_on_a_day_off() -> None:
 def entry(introduction: Introduction, summary: str = "Amara and Ben, around Notting Hill") -> bytes:
     return calendar_entry(
         introduction, summary=summary, description=summary, location=summary, domain="example.org",
+        shown_ids=ShownIds("a secret of the tests"),
         zone="Europe/London", every_weeks=2, stamped_at_ms=NOW,
     )  # fmt: skip
 

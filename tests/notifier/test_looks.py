@@ -21,9 +21,10 @@ from test_render import parts, write
 
 from services.notifier.decisions import page_of
 from services.notifier.links import LinkPurpose
-from services.notifier.pages import PAGES, pages_router
+from services.notifier.pages import PAGES, failure_page, pages_router
 from services.notifier.state import PartitionState
 from shared.contracts import Choice, EmailKind, Preference, Suggestion
+from shared.security_headers import SecurityHeaders
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 WIDTHS = (360, 1280)
@@ -70,6 +71,8 @@ class Visit(NamedTuple):
     elsewhere: bool = False
     """Another instance looks after the community."""
     forged: bool = False
+    broken: bool = False
+    """Something happens that nobody expected."""
 
 
 PERSON = {"person": LINKS.handle(MEMBERS[0], MEMBERS[1])}
@@ -98,6 +101,7 @@ VISITS = {
     "expired": Visit(LinkPurpose.PAUSE, late=True),
     "elsewhere": Visit(LinkPurpose.DATA, elsewhere=True),
     "unknown": Visit(LinkPurpose.YES, forged=True),
+    "failed": Visit(LinkPurpose.YES, {}, broken=True),
 }
 
 
@@ -194,13 +198,19 @@ async def visited(visit: Visit) -> str:
             raise ConnectionError("no broker")
 
     state = None if visit.elsewhere else a_state_with_an_introduction()
-    now_ms = END + 1 if visit.late else NOW
+
+    def clock() -> int:
+        if visit.broken:
+            raise RuntimeError("nobody expected this")
+        return END + 1 if visit.late else NOW
+
     app = FastAPI()
-    app.include_router(pages_router(LINKS, record, COMMUNITIES, WORDS, lambda: now_ms, lambda community: state))
+    app.add_middleware(SecurityHeaders, failed=failure_page(WORDS))
+    app.include_router(pages_router(LINKS, record, COMMUNITIES, WORDS, clock, lambda community: state))
     url = link(visit.purpose) + ("x" if visit.forged else "")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False)) as client:
         answer = await (client.get(url) if visit.sent is None else client.post(url, data=visit.sent))
-    usual = not (visit.broker_away or visit.late or visit.elsewhere or visit.forged)
+    usual = not (visit.broker_away or visit.late or visit.elsewhere or visit.forged or visit.broken)
     assert (answer.status_code == 200) == usual
     return answer.text
 

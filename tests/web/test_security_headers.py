@@ -76,6 +76,42 @@ async def test_what_an_answer_says_itself_is_left_as_it_is() -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+class Private(Exception):
+    """What went wrong, with something in it that is nobody's business."""
+
+
+@pytest.mark.parametrize(
+    ("service", "media_type", "says"),
+    [
+        ("intake", "application/problem+json", '"status":500'),
+        ("matcher", "text/plain; charset=utf-8", "try again in a minute"),
+        ("notifier", "text/html; charset=utf-8", "Doing it twice does no harm"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_nobody_expected_has_them_too(service: str, media_type: str, says: str, method: str) -> None:
+    app = apps()[service]
+
+    async def fails() -> None:
+        raise Private("amara@example.org")
+
+    app.add_api_route("/fails", fails, methods=["GET", "POST"])
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.example") as client:
+        answer = await client.request(method, "/fails")
+        assert EXPECTED.items() <= dict(answer.headers).items()
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert (answer.status_code, answer.headers["content-type"]) == (500, media_type)
+        assert says in answer.text
+        assert "amara" not in answer.text
+        assert "Traceback" not in answer.text
+        again = await client.request(method, "/fails")
+        assert (again.status_code, again.content) == (500, answer.content)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service.example") as client:
+        with pytest.raises(Private):  # The server is to know, and to log it.
+            await client.request(method, "/fails")
+
+
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
