@@ -96,7 +96,7 @@ def test_what_is_no_json_stops_a_service_with_a_line_that_names_the_setting_and_
         cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
-    assert "former_link_secrets" in answer.stderr
+    assert "NOTIFIER_FORMER_LINK_SECRETS" in answer.stderr
     shows_nothing(answer.stderr)
 
 

@@ -14,11 +14,11 @@ from email.message import EmailMessage
 from functools import cache
 
 import pytest
+from arc_town import DAY_MS, SLOW, Town
 from arc_world import LINKS, WORDS, Received, World
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from notifier_samples import GROUP, MEMBERS, NOW, contact
-from test_arc import DAY_MS, SLOW, Town
 from unkeyed_ids import digest, found_in
 
 from services.intake.webhooks.messages import body_of, headers_of
@@ -115,7 +115,9 @@ def answers() -> tuple[tuple[str, bytes], ...]:
 
     app = FastAPI()
     app.include_router(
-        pages_router(LINKS, record, COMMUNITIES, WORDS, lambda: NOW + DAY_MS, lambda name: world.state, exported)
+        pages_router(
+            LINKS, record, COMMUNITIES, WORDS, lambda: NOW + DAY_MS, lambda name: world.state, exporter=exported
+        )
     )
     seen = []
     with TestClient(app, base_url=BASE) as client:
