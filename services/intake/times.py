@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from services.intake.spelling import NearMisses
 from services.intake.vocabulary import read_words
 from shared.slots import ALL_SLOTS_MASK, SLOTS, mask_of
 
@@ -23,16 +24,34 @@ _WORKING_DAYS = frozenset(_DAYS[:5])
 _TOKEN = re.compile(r"\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-,;&+/()]")
 _NUMBERS = ("-", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_NUMBERS[1:])})\b")
-_BARE_HOUR = "hour"
 _ON_24_HOURS = re.compile(r"(?:1[0-9]|2[0-3]):\d\d")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s?(am|pm)?")
-_HOURS = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)?\s*(?:-|to|until)\s*(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)")
+_WRITTEN_OTHERWISE = (
+    (re.compile(r"[–—]"), "-"),
+    (re.compile(r"\b([ap])\.\s?m\b\.?"), r"\1m"),
+    (re.compile(r"\b\d(?:st|nd|rd|th)\b"), " "),
+    (re.compile(r"\b(after|from|before|until|till) (?:about|around|roughly)\b"), r"\1"),
+    (re.compile(r"\b([01]\d|2[0-3])([0-5]\d)\b(?!\s?[ap]m)"), r"\1:\2"),
+    (re.compile(r"(\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)?)\s?(?:onwards?|\+|(?:or|and) (?:later|after))"), r"from \1"),
+)
+_CLAUSES = re.compile(
+    r"\b(?:while|whilst|when|because|cos|coz|as long as|as i|as my|so|since|if|provided|depend(?:s|ing)|"
+    r"but(?! (?:not?|never|for)\b))\b|[.!;]\s|\s-\s"
+)
+"""What follows says why or on what condition: of no meaning if the rest is understood."""
+_INTO_IT_HOURS = 3
+"""So far must a time reach into a part of the day to mean it too: "10am to 4pm" the afternoon, "10am to 2pm" not."""
+_NEAR_LETTERS_MIN = 5
 _PHRASE_WORDS_MAX = 5
 _TEXT_LETTERS_MAX = 120
 _REMEMBERED = 16_384
 _JOINING = frozenset({"and", "&", "+", "/", ";", "plus", "also"})
 _BELONGING = frozenset({"on", "at", "in", "during", "over"})
-_UP_TO = frozenset({"-", "to", "until", "till", "through", "thru"})
+_UP_TO = frozenset({"-", "to", "until", "till", "til", "through", "thru"})
+_AROUND = {"after": "after", "from": "after", "past": "after", "post": "after", "before": "before", "by": "before",
+           "until": "before", "till": "before", "til": "before"}  # fmt: skip
+_STARTS = (0, 12, 17)
+"""The hours at which morning, afternoon and evening begin."""
 
 
 class _Days(NamedTuple):
@@ -47,7 +66,13 @@ class _Parts(NamedTuple):
     """The days that are meant if none is named."""
 
 
-_Token = _Days | _Parts | str
+class _BareHour(NamedTuple):
+    """An hour without its half of the day: understood beside a day ("Tuesdays at 7"), and not by itself."""
+
+    parts: _Parts
+
+
+_Token = _Days | _Parts | _BareHour | str
 
 
 class Times:
@@ -67,33 +92,41 @@ class Times:
             days, _, parts = both.partition(":")
             self._add(phrases, _Parts(frozenset(_listed(parts)), frozenset(_listed(days))))
         self._add(content["except"], "except")
-        self._of_no_meaning = frozenset(content["of no meaning"])
+        self._add(content["of no meaning"], "")
+        single = (phrase[0] for phrase, meaning in self._phrases.items() if len(phrase) == 1 and meaning)
+        self._near = NearMisses(word for word in single if len(word) > _NEAR_LETTERS_MIN)
         self.read = lru_cache(maxsize=_REMEMBERED)(self._read)
 
     def _add(self, phrases: Iterable[str], meaning: _Token) -> None:
         for phrase in phrases:
-            self._phrases[tuple(phrase.split())] = meaning
+            self._phrases.setdefault(tuple(phrase.split()), meaning)
 
     def _read(self, text: str) -> int:
         """The slots that a text means, as the mask of `shared.slots`; 0 if it is not understood, or means none."""
+        text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("_", " ").casefold()
+        if len(text) > _TEXT_LETTERS_MAX:
+            return 0
+        mask = self._mask_of(text)
+        if not mask and len(clauses := _CLAUSES.split(text)) > 1:
+            mask = next((found for clause in clauses if (found := self._mask_of(clause))), 0)
+        return mask
+
+    def _mask_of(self, text: str) -> int:
         tokens = self._tokens(text)
         if tokens is None:
             return 0
         cut = tokens.index("except") if "except" in tokens else len(tokens)
         meant = _mask(tokens[:cut]) if cut or not tokens else ALL_SLOTS_MASK
         without = [one for one in tokens[cut:] if one != "except"]
-        if not without and cut < len(tokens):
+        if meant is None or (not without and cut < len(tokens)):
             return 0
-        if without and meant is not None:
-            left_out = _mask(without)
-            meant = None if left_out is None else meant & ~left_out
-        return meant or 0
+        return _without(meant, without) if without else meant
 
     def _tokens(self, text: str) -> list[_Token] | None:
-        text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("_", " ").casefold()
         text = _NUMBER.sub(lambda word: str(_NUMBERS.index(word[0])), text)
-        text = _HOURS.sub(_first_hour, re.sub("[–—]", "-", text))
-        if len(text) > _TEXT_LETTERS_MAX or re.sub(_TOKEN, "", text).strip(" .!\t\n"):
+        for pattern, usual in _WRITTEN_OTHERWISE:
+            text = pattern.sub(usual, text)
+        if re.sub(_TOKEN, "", text).strip(" .!?\t\n"):
             return None
         words = [word.strip() for word in _TOKEN.findall(text)]
         tokens: list[_Token] = []
@@ -105,11 +138,14 @@ class Times:
             place += length
             if token:
                 tokens.append(token)
-        if _BARE_HOUR in tokens:
-            # Half of the day is not told by "7"; where "evening" tells it, the hour tells nothing more.
-            if not any(isinstance(token, _Parts) for token in tokens):
+        if any(isinstance(token, _BareHour) for token in tokens):
+            # Where "evening" tells the half of the day, the hour tells nothing more.
+            if any(isinstance(token, _Parts) for token in tokens):
+                tokens = [token for token in tokens if not isinstance(token, _BareHour)]
+            elif any(isinstance(token, _Days) for token in tokens):
+                tokens = [token.parts if isinstance(token, _BareHour) else token for token in tokens]
+            else:
                 return None
-            tokens = [token for token in tokens if token != _BARE_HOUR]
         return _ranges(tokens)
 
     def _next(self, words: Sequence[str], place: int) -> tuple[_Token | None, int]:
@@ -118,13 +154,20 @@ class Times:
             meaning = self._phrases.get(tuple(words[place : place + length]))
             if meaning is not None:
                 return meaning, length
-        word = words[place]
-        if word in ("after", "from", "before") and place + 1 < len(words):
-            clock = _CLOCK.fullmatch(words[place + 1])
-            return (_around(word, clock), 2) if clock else (None, 1)
-        clock = _CLOCK.fullmatch(word)
-        if clock:
-            return (_around("at", clock) if clock[2] or _ON_24_HOURS.fullmatch(word) else _BARE_HOUR, 1)
+        word, ahead = words[place], words[place + 1 :]
+        if word in ("between", "from") and len(ahead) > 2 and (hours := _hours(ahead[:3])):
+            return hours, 4
+        if len(ahead) > 1 and (hours := _hours(words[place : place + 3])):
+            return hours, 3
+        if word in _AROUND and ahead:
+            if clock := _CLOCK.fullmatch(ahead[0]):
+                return _around(_AROUND[word], clock), 2
+            if word in ("after", "before"):
+                return None, 1
+        if clock := _CLOCK.fullmatch(word):
+            at = _around("at", clock)
+            told = clock[2] or _ON_24_HOURS.fullmatch(word)
+            return (at if told or at is None else _BareHour(at), 1)
         if word in _JOINING:
             return "and", 1
         if word == ",":
@@ -133,15 +176,45 @@ class Times:
             return "on", 1
         if word in _UP_TO:
             return "-", 1
-        return ("", 1) if word in self._of_no_meaning else (None, 1)
+        return self._mistyped(word), 1
+
+    def _mistyped(self, word: str) -> _Token | None:
+        """What a long word was surely meant to be: "wedensday", and nothing else that is near."""
+        if len(word) < _NEAR_LETTERS_MIN:
+            return None
+        meant = list(dict.fromkeys(self._phrases[(near,)] for near in self._near.of(word)))
+        return meant[0] if len(meant) == 1 else None
 
 
-def _first_hour(hours: re.Match[str]) -> str:
-    """Of "6-9pm" the beginning: "6pm"; of "10-2pm" it is "10am"."""
-    first, own_half, last, half = hours.groups()
-    if own_half is None and half == "pm" and int(first) % 12 > int(last) % 12:
-        half = "am"
-    return f"{first}{own_half or half}"
+def _hours(words: Sequence[str]) -> _Parts | None:
+    """The parts of the day from a time to another, "6-9pm"; `None` if the words are anything else.
+
+    Without am or pm an hour up to 8 is one after noon.
+    """
+    first, last = _CLOCK.fullmatch(words[0]), _CLOCK.fullmatch(words[2])
+    if first is None or last is None or words[1] not in (*_UP_TO, "and"):
+        return None
+    begin, end = int(first[1]), int(last[1])
+    if begin > 24 or end > 24:
+        return None
+    if last[2]:
+        end = end % 12 + (12 if last[2] == "pm" else 0)
+    if first[2]:
+        begin = begin % 12 + (12 if first[2] == "pm" else 0)
+    elif last[2]:
+        same_half = begin % 12 + (12 if last[2] == "pm" else 0)
+        begin = same_half if same_half < end or end == 0 else begin % 12
+    elif begin <= 8 and end <= 12 and not first[1].startswith("0"):
+        begin += 12
+    if end <= begin:
+        end += 12
+    at = _part_of(begin)
+    reached = [part for part, start in enumerate(_STARTS) if part > at and end >= start + _INTO_IT_HOURS]
+    return _Parts(frozenset(_PARTS[part] for part in (at, *reached)))
+
+
+def _part_of(hour: int) -> int:
+    return 0 if hour < _STARTS[1] else 1 if hour < _STARTS[2] else 2
 
 
 def _around(relation: str, clock: re.Match[str]) -> _Parts | None:
@@ -153,7 +226,7 @@ def _around(relation: str, clock: re.Match[str]) -> _Parts | None:
         hour = hour % 12 + 12
     elif clock[2] == "am":
         hour %= 12
-    at = 0 if hour < 12 else 1 if hour < 17 else 2
+    at = _part_of(hour)
     if relation == "at":
         return _Parts(frozenset({_PARTS[at]}))
     if relation == "before":
@@ -175,6 +248,20 @@ def _ranges(tokens: list[_Token]) -> list[_Token] | None:
         else:
             read.append(token)
     return [one for one in read if one != "-"]
+
+
+def _without(meant: int, tokens: Sequence[_Token]) -> int:
+    """What is meant less what is excepted; what follows an exception, and was not meant, is added.
+
+    "Weekday evenings except Fridays, and weekends": nobody excepts what was not there.
+    """
+    for place, token in enumerate(tokens):
+        if token in ("and", ",") and (added := _mask(tokens[place:])) and not added & meant:
+            excepted = _mask(tokens[:place])
+            if excepted is not None:
+                return meant & ~excepted | added
+    excepted = _mask(tokens)
+    return 0 if excepted is None else meant & ~excepted
 
 
 def _mask(tokens: Sequence[_Token]) -> int | None:
