@@ -170,7 +170,7 @@ class Gazetteer:
         whole = self._in_full(key_of(head) or key_of(name))
         # Of "the flat above the shop, Brixton" the rest tells; of "Leyton or Stratford" both are to be chosen from.
         close = self._near.of(whole)
-        if not close and (places := self._in_rest(rest) or self._any_of(name)):
+        if not close and (places := self._in_rest(rest) or self._any_of(name) or self._said_twice(name)):
             return Found(places)
         for bare in without_frame(whole, self._front, self._front):
             close = close or self._near.of(bare)
@@ -201,9 +201,12 @@ class Gazetteer:
             found = self._by_key.get(bare) or self._by_key.get(bare.replace(" ", ""))
             if found:
                 return found
-        words = key.split()
+        return ()
+
+    def _said_twice(self, name: str) -> tuple[Place, ...]:
+        """Of "Angel Islington" the first: the second says where that is."""
+        words = [] if _EITHER.search(name) else self._in_full(key_of(name)).split()
         for place in range(1, min(len(words), _NAME_WORDS_MAX)):
-            # "Angel Islington": the first is meant, the second says where that is.
             head, where = (self._by_key.get(" ".join(part)) for part in (words[:place], words[place:]))
             if head and where:
                 return head

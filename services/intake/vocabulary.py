@@ -26,7 +26,8 @@ _CLAUSE = re.compile(
     r" (?:(?:w|with) (?:the|my|our|other|others|friends|mates|colleagues|family|kids|people|someone|somebody|strangers)|"
     r"(?:at|in|for|by|down|round|around) (?:the|my|our)|who|whose|since|every|because|cos|when|while|whenever|but|"
     r"if|though|near|to (?:work|relax|unwind|keep|stay|get|help|music)|(?:at|on) (?:work|home|weekends?|(?:mon|tues|"
-    r"wednes|thurs|fri|satur|sun)days?)|(?:after|before) work|(?:once|twice|few times) an?|last (?:week|month|year)|"
+    r"wednes|thurs|fri|satur|sun)days?)|(?:after|before) work|(?:once|twice|few times) an?|"
+    r"along .+|out to|(?:in|with|w) \w+$|(?:on|by) the (?:thames|river|canal|sea|water|side)|\d+ ?(?:km?s?|miles?)$|last (?:week|month|year)|"
     r"\d+ (?:days?|weeks?|months?|years?|times?|kids|children))\b.*"
 )
 """Where, with whom, when or why: it says more about the person than about the thing, and hides a known word."""
@@ -103,7 +104,7 @@ class Vocabulary:
             return _together([self._understand(part) for part in telling])
         if (known := self._known(entry)) is not None:
             return Understood((known,), known=True)
-        if (words := self._all_known(entry)) is not None:
+        if (words := self._all_known(entry) or self._each_nearly_known(entry)) is not None:
             return words
         kept = plain(entry)
         if not kept:
@@ -129,6 +130,13 @@ class Vocabulary:
         if not words or None in words:
             return None
         return Understood(tuple(dict.fromkeys(word for word in words if word is not None)), known=True)
+
+    def _each_nearly_known(self, entry: str) -> Understood | None:
+        """As much for "gardning & cooking", where what is not known is a slip of the pen."""
+        parts = [part for part in _PERHAPS_APART.split(entry)[:_PARTS_MAX] if plain(part)]
+        if len(parts) < 2 or not all(self._known(part) or self._nearest(key_of(part)) for part in parts):
+            return None
+        return _together([self._understand(part) for part in parts])
 
     def _nearest(self, key: str) -> tuple[str, ...]:
         """The known words that it looks like, also when they stand in a frame: "playing badmington"."""
