@@ -23,11 +23,12 @@ _ALL_PARTS = frozenset(_PARTS)
 _WORKING_DAYS = frozenset(_DAYS[:5])
 _TOKEN = re.compile(r"\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-,;&+/()]")
 _NUMBERS = ("-", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_NUMBERS[1:])})\b")
 _ON_24_HOURS = re.compile(r"(?:1[0-9]|2[0-3]):\d\d")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s?(am|pm)?")
+_DASHES = str.maketrans("–—’_", "--' ")
 _WRITTEN_OTHERWISE = (
-    (re.compile(r"[–—]"), "-"),
     (re.compile(r"\b([ap])\.\s?m\b\.?"), r"\1m"),
     (re.compile(r"\b\d(?:st|nd|rd|th)\b"), " "),
     (re.compile(r"\b(after|from|before|until|till) (?:about|around|roughly)\b"), r"\1"),
@@ -103,7 +104,7 @@ class Times:
 
     def _read(self, text: str) -> int:
         """The slots that a text means, as the mask of `shared.slots`; 0 if it is not understood, or means none."""
-        text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("_", " ").casefold()
+        text = unicodedata.normalize("NFKC", text).translate(_DASHES).casefold()
         if len(text) > _TEXT_LETTERS_MAX:
             return 0
         mask = self._mask_of(text)
@@ -124,8 +125,9 @@ class Times:
 
     def _tokens(self, text: str) -> list[_Token] | None:
         text = _NUMBER.sub(lambda word: str(_NUMBERS.index(word[0])), text)
-        for pattern, usual in _WRITTEN_OTHERWISE:
-            text = pattern.sub(usual, text)
+        if _DIGIT.search(text):
+            for pattern, usual in _WRITTEN_OTHERWISE:
+                text = pattern.sub(usual, text)
         if re.sub(_TOKEN, "", text).strip(" .!?\t\n"):
             return None
         words = [word.strip() for word in _TOKEN.findall(text)]
