@@ -8,7 +8,7 @@ names, and postal districts lie in `words/places/COMMUNITY.yaml`, for anybody to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -24,6 +24,8 @@ from shared.community import Communities, Community
 
 _EARTH_RADIUS_KM = 6371.0088
 _POPULATION_MIN = 500
+_TOWN_POPULATION_MIN = 10_000
+"""Towns elsewhere from this size on are known to be none of a community's places."""
 _SAME_PLACE_KM = 1.5
 """Two entries of one name that are no farther apart are one place."""
 _GRID_METRES_MIN = 500.0
@@ -96,8 +98,13 @@ class Gazetteer:
         community: Community,
         places: Iterable[tuple[Place, int, Iterable[str]]],
         words: PlaceWords | None = None,
+        elsewhere: Collection[str] = (),
     ) -> None:
-        """`places` are (place, population, other names). Names of places go before other names."""
+        """`places` are (place, population, other names). Names of places go before other names.
+
+        `elsewhere` are keys of towns that lie outside: they are not taken for slips of a name within.
+        """
+        self._elsewhere = elsewhere
         self._community = community
         self._words = words or PlaceWords()
         self._front = frozenset(map(key_of, self._words.around))
@@ -169,6 +176,8 @@ class Gazetteer:
             return Found(places)
         whole = self._in_full(key_of(head) or key_of(name))
         # Of "the flat above the shop, Brixton" the rest tells; of "Leyton or Stratford" both are to be chosen from.
+        if whole in self._elsewhere:
+            return Found(())
         close = self._near.of(whole)
         if not close and (places := self._in_rest(rest) or self._any_of(name) or self._said_twice(name)):
             return Found(places)
@@ -273,12 +282,16 @@ def load_gazetteers(communities: Communities) -> Mapping[str, Gazetteer]:
     gazetteers = {}
     for community in communities.values():
         within = []
+        elsewhere = set()
         for city in cities.values():
             if city["countrycode"] != community.country:
                 continue
             place = Place(city["name"], city["latitude"], city["longitude"])
             away_km = distance_km(community.latitude, community.longitude, place.latitude, place.longitude)
-            if away_km <= community.radius_km:
+            if away_km > community.radius_km:
+                if int(city["population"]) >= _TOWN_POPULATION_MIN:
+                    elsewhere.add(key_of(place.name))
+            else:
                 within.append((place, int(city["population"]), [name for name in city["alternatenames"] if name]))
-        gazetteers[community.community] = Gazetteer(community, within, _words_of(community.community))
+        gazetteers[community.community] = Gazetteer(community, within, _words_of(community.community), elsewhere)
     return gazetteers

@@ -107,7 +107,8 @@ class Times:
         text = unicodedata.normalize("NFKC", text).translate(_DASHES).casefold()
         if len(text) > _TEXT_LETTERS_MAX:
             return 0
-        mask = self._mask_of(text)
+        # What follows "so" is what was meant: "I work nights so mornings are best".
+        mask = (" so " in text and self._mask_of(text.rpartition(" so ")[2])) or self._mask_of(text)
         if not mask and len(clauses := _CLAUSES.split(text)) > 1:
             mask = next((found for clause in clauses if (found := self._mask_of(clause))), 0)
         return mask

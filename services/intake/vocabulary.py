@@ -27,7 +27,7 @@ _CLAUSE = re.compile(
     r"(?:at|in|for|by|down|round|around) (?:the|my|our)|who|whose|since|every|because|cos|when|while|whenever|but|"
     r"if|though|near|to (?:work|relax|unwind|keep|stay|get|help|music)|(?:at|on) (?:work|home|weekends?|(?:mon|tues|"
     r"wednes|thurs|fri|satur|sun)days?)|(?:after|before) work|(?:once|twice|few times) an?|"
-    r"along .+|out to|(?:in|with|w) \w+$|(?:on|by) the (?:thames|river|canal|sea|water|side)|\d+ ?(?:km?s?|miles?)$|last (?:week|month|year)|"
+    r"(?:along|from) .+|out to|(?:in|with|w) \w+$|(?:on|by) the (?:thames|river|canal|sea|water|side)|\d+ ?(?:km?s?|miles?)$|last (?:week|month|year)|"
     r"\d+ (?:days?|weeks?|months?|years?|times?|kids|children))\b.*"
 )
 """Where, with whom, when or why: it says more about the person than about the thing, and hides a known word."""
