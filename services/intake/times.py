@@ -73,7 +73,7 @@ class _BareHour(NamedTuple):
     parts: _Parts
 
 
-_Token = _Days | _Parts | _BareHour | str
+_Token = _Days | _Parts | str
 
 
 class Times:
@@ -132,7 +132,7 @@ class Times:
         if re.sub(_TOKEN, "", text).strip(" .!?\t\n"):
             return None
         words = [word.strip() for word in _TOKEN.findall(text)]
-        tokens: list[_Token] = []
+        tokens: list[_Token | _BareHour] = []
         place = 0
         while place < len(words):
             token, length = self._next(words, place)
@@ -141,17 +141,10 @@ class Times:
             place += length
             if token:
                 tokens.append(token)
-        if any(isinstance(token, _BareHour) for token in tokens):
-            # Where "evening" tells the half of the day, the hour tells nothing more.
-            if any(isinstance(token, _Parts) for token in tokens):
-                tokens = [token for token in tokens if not isinstance(token, _BareHour)]
-            elif any(isinstance(token, _Days) for token in tokens):
-                tokens = [token.parts if isinstance(token, _BareHour) else token for token in tokens]
-            else:
-                return None
-        return _ranges(tokens)
+        told = _half_told(tokens)
+        return None if told is None else _ranges(told)
 
-    def _next(self, words: Sequence[str], place: int) -> tuple[_Token | None, int]:
+    def _next(self, words: Sequence[str], place: int) -> tuple[_Token | _BareHour | None, int]:
         """The token at a place and how many words it takes; an empty one means nothing, `None` is not understood."""
         for length in range(min(_PHRASE_WORDS_MAX, len(words) - place), 0, -1):
             meaning = self._phrases.get(tuple(words[place : place + length]))
@@ -235,6 +228,16 @@ def _around(relation: str, clock: re.Match[str]) -> _Parts | None:
     if relation == "before":
         return _Parts(frozenset(_PARTS[: max(1, at if hour in (12, 17) else at + (hour < 24))]))
     return _Parts(frozenset(_PARTS[at:]))
+
+
+def _half_told(tokens: Sequence[_Token | _BareHour]) -> list[_Token] | None:
+    """Hours without am or pm resolved: where "evening" tells the half of the day, they tell nothing more."""
+    told = [token for token in tokens if not isinstance(token, _BareHour)]
+    if len(told) == len(tokens) or any(isinstance(token, _Parts) for token in told):
+        return told
+    if any(isinstance(token, _Days) for token in told):
+        return [token.parts if isinstance(token, _BareHour) else token for token in tokens]
+    return None
 
 
 def _ranges(tokens: list[_Token]) -> list[_Token] | None:
