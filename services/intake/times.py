@@ -12,21 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from services.intake.hours import PARTS, UP_TO, parts_around, parts_at, parts_between
 from services.intake.spelling import NearMisses
 from services.intake.vocabulary import read_words
 from shared.slots import ALL_SLOTS_MASK, SLOTS, mask_of
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_PARTS = ("morning", "afternoon", "evening")
 _ALL_DAYS = frozenset(_DAYS)
-_ALL_PARTS = frozenset(_PARTS)
+_ALL_PARTS = frozenset(PARTS)
 _WORKING_DAYS = frozenset(_DAYS[:5])
 _TOKEN = re.compile(r"\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-,;&+/()]")
 _NUMBERS = ("-", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_NUMBERS[1:])})\b")
-_ON_24_HOURS = re.compile(r"(?:1[0-9]|2[0-3]):\d\d")
-_CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s?(am|pm)?")
 _DASHES = str.maketrans("–—’_", "--' ")
 _WRITTEN_OTHERWISE = (
     (re.compile(r"\b([ap])\.\s?m\b\.?"), r"\1m"),
@@ -40,19 +38,14 @@ _CLAUSES = re.compile(
     r"but(?! (?:not?|never|for)\b))\b|[.!;]\s|\s-\s"
 )
 """What follows says why or on what condition: of no meaning if the rest is understood."""
-_INTO_IT_HOURS = 3
-"""So far must a time reach into a part of the day to mean it too: "10am to 4pm" the afternoon, "10am to 2pm" not."""
 _NEAR_LETTERS_MIN = 5
 _PHRASE_WORDS_MAX = 5
 _TEXT_LETTERS_MAX = 120
 _REMEMBERED = 16_384
 _JOINING = frozenset({"and", "&", "+", "/", ";", "plus", "also"})
 _BELONGING = frozenset({"on", "at", "in", "during", "over"})
-_UP_TO = frozenset({"-", "to", "until", "till", "til", "through", "thru"})
 _AROUND = {"after": "after", "from": "after", "past": "after", "post": "after", "before": "before", "by": "before",
            "until": "before", "till": "before", "til": "before"}  # fmt: skip
-_STARTS = (0, 12, 17)
-"""The hours at which morning, afternoon and evening begin."""
 
 
 class _Days(NamedTuple):
@@ -151,26 +144,25 @@ class Times:
             if meaning is not None:
                 return meaning, length
         word, ahead = words[place], words[place + 1 :]
-        if word in ("between", "from") and len(ahead) > 2 and (hours := _hours(ahead[:3])):
-            return hours, 4
-        if len(ahead) > 1 and (hours := _hours(words[place : place + 3])):
-            return hours, 3
+        if word in ("between", "from") and len(ahead) > 2 and (parts := parts_between(ahead[:3])):
+            return _Parts(parts), 4
+        if len(ahead) > 1 and (parts := parts_between(words[place : place + 3])):
+            return _Parts(parts), 3
         if word in _AROUND and ahead:
-            if clock := _CLOCK.fullmatch(ahead[0]):
-                return _around(_AROUND[word], clock), 2
+            if parts := parts_around(_AROUND[word], ahead[0]):
+                return _Parts(parts), 2
             if word in ("after", "before"):
                 return None, 1
-        if clock := _CLOCK.fullmatch(word):
-            at = _around("at", clock)
-            told = clock[2] or _ON_24_HOURS.fullmatch(word)
-            return (at if told or at is None else _BareHour(at), 1)
+        if found := parts_at(word):
+            parts, half_is_told = found
+            return (_Parts(parts) if half_is_told else _BareHour(_Parts(parts))), 1
         if word in _JOINING:
             return "and", 1
         if word == ",":
             return ",", 1
         if word in _BELONGING:
             return "on", 1
-        if word in _UP_TO:
+        if word in UP_TO:
             return "-", 1
         return self._mistyped(word), 1
 
@@ -180,54 +172,6 @@ class Times:
             return None
         meant = list(dict.fromkeys(self._phrases[(near,)] for near in self._near.of(word)))
         return meant[0] if len(meant) == 1 else None
-
-
-def _hours(words: Sequence[str]) -> _Parts | None:
-    """The parts of the day from a time to another, "6-9pm"; `None` if the words are anything else.
-
-    Without am or pm an hour up to 8 is one after noon.
-    """
-    first, last = _CLOCK.fullmatch(words[0]), _CLOCK.fullmatch(words[2])
-    if first is None or last is None or words[1] not in (*_UP_TO, "and"):
-        return None
-    begin, end = int(first[1]), int(last[1])
-    if begin > 24 or end > 24:
-        return None
-    if last[2]:
-        end = end % 12 + (12 if last[2] == "pm" else 0)
-    if first[2]:
-        begin = begin % 12 + (12 if first[2] == "pm" else 0)
-    elif last[2]:
-        same_half = begin % 12 + (12 if last[2] == "pm" else 0)
-        begin = same_half if same_half < end or end == 0 else begin % 12
-    elif begin <= 8 and end <= 12 and not first[1].startswith("0"):
-        begin += 12
-    if end <= begin:
-        end += 12
-    at = _part_of(begin)
-    reached = [part for part, start in enumerate(_STARTS) if part > at and end >= start + _INTO_IT_HOURS]
-    return _Parts(frozenset(_PARTS[part] for part in (at, *reached)))
-
-
-def _part_of(hour: int) -> int:
-    return 0 if hour < _STARTS[1] else 1 if hour < _STARTS[2] else 2
-
-
-def _around(relation: str, clock: re.Match[str]) -> _Parts | None:
-    """The parts of the day after, before or at a time; an hour up to 9 without am or pm is one after noon."""
-    hour = int(clock[1])
-    if hour > 24 or (clock[2] and hour > 12):
-        return None
-    if clock[2] == "pm" or (clock[2] is None and 1 <= hour <= 9):
-        hour = hour % 12 + 12
-    elif clock[2] == "am":
-        hour %= 12
-    at = _part_of(hour)
-    if relation == "at":
-        return _Parts(frozenset({_PARTS[at]}))
-    if relation == "before":
-        return _Parts(frozenset(_PARTS[: max(1, at if hour in (12, 17) else at + (hour < 24))]))
-    return _Parts(frozenset(_PARTS[at:]))
 
 
 def _half_told(tokens: Sequence[_Token | _BareHour]) -> list[_Token] | None:
