@@ -8,7 +8,7 @@ names, and postal districts lie in `words/places/COMMUNITY.yaml`, for anybody to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -24,6 +24,8 @@ from shared.community import Communities, Community
 
 _EARTH_RADIUS_KM = 6371.0088
 _POPULATION_MIN = 500
+_TOWN_POPULATION_MIN = 10_000
+"""Towns elsewhere from this size on are known to be none of a community's places."""
 _SAME_PLACE_KM = 1.5
 """Two entries of one name that are no farther apart are one place."""
 _GRID_METRES_MIN = 500.0
@@ -31,8 +33,12 @@ _METRES_A_DEGREE = 111_195.0
 _LATITUDE_STEP = 0.005
 _LONGITUDE_STEPS = (0.005, 0.01, 0.02, 0.05, 0.1)
 _REMEMBERED = 16_384
-_POSTCODE = re.compile(r"\b([A-Z]{1,2}[0-9]{1,2})[A-Z]?(?:\s*[0-9][A-Z]{2})?\b", re.IGNORECASE)
-_HEAD_AND_REST = re.compile(r"[,()\[\]]| - ")
+_POSTCODE = re.compile(r"\b([A-Z]{1,2}) ?([0-9]{1,2})([A-Z]?)(?:\s*[0-9][A-Z]{2})?\b", re.IGNORECASE)
+_HEAD_AND_REST = re.compile(r"[,()\[\]]| - |\. ")
+_EITHER = re.compile(r"[/&+;,]|\b(?:or|and|between|but|also)\b", re.IGNORECASE)
+_EITHER_MAX = 5
+_NAME_WORDS_MAX = 8
+_COORDINATES = re.compile(r"\(?(-?\d{1,2}\.\d+)°?\s*[,; ]\s*(-?\d{1,3}\.\d+)°?\)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,9 @@ class PlaceWords(NamedTuple):
 
     places: Mapping[str, Sequence[str]] = {}
     also_called: Mapping[str, Sequence[str]] = {}
+    several: Mapping[str, Sequence[str]] = {}
+    regions: Mapping[str, Sequence[str]] = {}
+    in_full: Mapping[str, str] = {}
     around: Sequence[str] = ()
     tell_apart: Mapping[str, str] = {}
     postal_districts: Mapping[str, str] = {}
@@ -89,11 +98,16 @@ class Gazetteer:
         community: Community,
         places: Iterable[tuple[Place, int, Iterable[str]]],
         words: PlaceWords | None = None,
+        elsewhere: Collection[str] = (),
     ) -> None:
-        """`places` are (place, population, other names). Names of places go before other names."""
+        """`places` are (place, population, other names). Names of places go before other names.
+
+        `elsewhere` are keys of towns that lie outside: they are not taken for slips of a name within.
+        """
+        self._elsewhere = elsewhere
         self._community = community
         self._words = words or PlaceWords()
-        self._front = sorted(map(key_of, self._words.around), key=len, reverse=True)
+        self._front = frozenset(map(key_of, self._words.around))
         by_population = sorted(places, key=lambda entry: (-entry[1], entry[0].name))
         own = [Place(name, float(point[0]), float(point[1])) for name, point in self._words.places.items()]
         taken = {key_of(place.name) for place in own}
@@ -106,12 +120,15 @@ class Gazetteer:
             for other in nicknames:
                 self._by_key[key_of(other)] = self._by_key[key_of(name)]
         self._near = NearMisses(self._by_key)
+        for name, meant in (*self._words.several.items(), *self._words.regions.items()):
+            self._by_key[key_of(name)] = tuple(place for one in meant for place in self._by_key[key_of(one)])
         for place, _, others in by_population:
             for other in others:
                 if key := key_of(other):
                     self._by_key.setdefault(key, self._by_key[key_of(place.name)])
         for key in list(self._by_key):
             self._by_key.setdefault(key.replace(" ", ""), self._by_key[key])
+        self._regions = {self._by_key[key_of(name)] for name in self._words.regions}
         self._latitudes = np.radians([place.latitude for place in self.places])
         self._longitudes = np.radians([place.longitude for place in self.places])
         self.find = lru_cache(maxsize=_REMEMBERED)(self._find)
@@ -145,28 +162,69 @@ class Gazetteer:
         exact = self._by_key.get(key_of(name))
         if exact is not None:
             return Found(exact)
-        districts = [known for match in _POSTCODE.finditer(name) if (known := self._district(match[1]))]
+        if point := _COORDINATES.fullmatch(name.strip()):
+            nearest = self.nearest(float(point[1]), float(point[2]))
+            return Found((nearest,) if nearest is not None else ())
+        districts = self._districts(name)
         district = districts[0] if districts else None
-        head, *rest = _HEAD_AND_REST.split(_POSTCODE.sub(" ", name))
+        head, *rest = _HEAD_AND_REST.split(_POSTCODE.sub(self._without_district, name))
         places = self._named(key_of(head))
         if len(places) > 1:
             places = self._meant(places, rest, district)
-        if not places and district is not None:
-            places = (district,)
+        places = places or districts
         if places:
             return Found(places)
-        close = self._near.of(key_of(head) or key_of(name))
+        whole = self._in_full(key_of(head) or key_of(name))
+        # Of "the flat above the shop, Brixton" the rest tells; of "Leyton or Stratford" both are to be chosen from.
+        if whole in self._elsewhere:
+            return Found(())
+        close = self._near.of(whole)
+        if not close and (places := self._in_rest(rest) or self._any_of(name) or self._said_twice(name)):
+            return Found(places)
+        for bare in without_frame(whole, self._front, self._front):
+            close = close or self._near.of(bare)
         return Found((), tuple(dict.fromkeys(place.name for key in close for place in self._by_key[key])))
 
+    def _in_rest(self, rest: Sequence[str]) -> tuple[Place, ...]:
+        keys = (key for text in rest if (key := key_of(text)) not in self._front)
+        return next((found for key in keys if (found := self._named(key))), ())
+
+    def _any_of(self, name: str) -> tuple[Place, ...]:
+        """What one may choose from, if several are named in one breath."""
+        parts = [part for part in _EITHER.split(name)[:_EITHER_MAX] if part.strip()]
+        if len(parts) < 2:
+            return ()
+        found = [place for part in parts for place in (self._named(key_of(part)) or self._districts(part))]
+        return tuple(dict.fromkeys(found))
+
+    def _districts(self, text: str) -> tuple[Place, ...]:
+        found = [known for match in _POSTCODE.finditer(text) if (known := self._district(match))]
+        return tuple(dict.fromkeys(found))
+
+    def _in_full(self, key: str) -> str:
+        return " ".join(self._words.in_full.get(word, word) for word in key.split())
+
     def _named(self, key: str) -> tuple[Place, ...]:
+        key = self._in_full(key)
         for bare in (key, *without_frame(key, self._front, self._front)):
             found = self._by_key.get(bare) or self._by_key.get(bare.replace(" ", ""))
             if found:
                 return found
         return ()
 
+    def _said_twice(self, name: str) -> tuple[Place, ...]:
+        """Of "Angel Islington" the first: the second says where that is."""
+        words = [] if _EITHER.search(name) else self._in_full(key_of(name)).split()
+        for place in range(1, min(len(words), _NAME_WORDS_MAX)):
+            head, where = (self._by_key.get(" ".join(part)) for part in (words[:place], words[place:]))
+            if head and where:
+                return head
+        return ()
+
     def _meant(self, namesakes: tuple[Place, ...], rest: Sequence[str], district: Place | None) -> tuple[Place, ...]:
         """The one of several that is nearest to what else was said; all of them if nothing was."""
+        if namesakes in self._regions:
+            return self._in_rest(rest) or namesakes
         for text in rest:
             landmark = self._words.tell_apart.get(key_of(text), text)
             places = self._named(key_of(landmark))
@@ -176,10 +234,16 @@ class Gazetteer:
             return namesakes
         return (min(namesakes, key=lambda place: _between(place, district)),)
 
-    def _district(self, code: str) -> Place | None:
-        name = self._words.postal_districts.get(code.upper())
+    def _district(self, code: re.Match[str]) -> Place | None:
+        """The place of a postal district, "W1T" before "W1"; `None` if the match only looks like one."""
+        area, number, letter = (part.upper() for part in code.groups())
+        districts = self._words.postal_districts
+        name = districts.get(f"{area}{number}{letter}") or districts.get(f"{area}{number}")
         places = self._by_key.get(key_of(name), ()) if name else ()
         return places[0] if places else None
+
+    def _without_district(self, code: re.Match[str]) -> str:
+        return code[0] if self._district(code) is None else " "
 
     def _nearest(self, latitude: float, longitude: float) -> Place | None:
         """The named place nearest to a point; `None` if the point is outside the community."""
@@ -218,12 +282,16 @@ def load_gazetteers(communities: Communities) -> Mapping[str, Gazetteer]:
     gazetteers = {}
     for community in communities.values():
         within = []
+        elsewhere = set()
         for city in cities.values():
             if city["countrycode"] != community.country:
                 continue
             place = Place(city["name"], city["latitude"], city["longitude"])
             away_km = distance_km(community.latitude, community.longitude, place.latitude, place.longitude)
-            if away_km <= community.radius_km:
+            if away_km > community.radius_km:
+                if int(city["population"]) >= _TOWN_POPULATION_MIN:
+                    elsewhere.add(key_of(place.name))
+            else:
                 within.append((place, int(city["population"]), [name for name in city["alternatenames"] if name]))
-        gazetteers[community.community] = Gazetteer(community, within, _words_of(community.community))
+        gazetteers[community.community] = Gazetteer(community, within, _words_of(community.community), elsewhere)
     return gazetteers

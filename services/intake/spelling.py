@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from itertools import combinations
 
 _NOT_A_WORD = re.compile(r"[^\w&+#']+|_+")
@@ -68,19 +68,34 @@ def inflections(key: str) -> Iterator[str]:
         yield key[:-1] + "ies"
 
 
-def without_frame(key: str, front: Sequence[str], behind: Sequence[str], *, steps_max: int = 3) -> Iterator[str]:
-    """A key with what stands in front or behind taken off, step by step; never down to nothing."""
+def without_frame(
+    key: str, front: Collection[str], behind: Collection[str], *, steps_max: int = 5, words_max: int = 5
+) -> Iterator[str]:
+    """A key with what stands in front or behind taken off, the longest first, step by step; never down to nothing.
+
+    What stands around is looked up by its words, up to `words_max`, so that it costs the
+    same however much is known. `front` and `behind` should be sets.
+    """
+    words = key.split()
     for _ in range(steps_max):
-        ahead = next((words for words in front if key.startswith(words + " ")), None)
-        after = next((words for words in behind if key.endswith(" " + words)), None)
-        if ahead is None and after is None:
+        lengths = range(min(words_max, len(words) - 1), 0, -1)
+        ahead = next((count for count in lengths if " ".join(words[:count]) in front), 0)
+        after = next((count for count in lengths if " ".join(words[-count:]) in behind), 0)
+        if not ahead and not after:
             return
-        if ahead is not None:
-            key = key[len(ahead) + 1 :]
-            yield key
-        if after is not None and key.endswith(" " + after):
-            key = key[: -len(after) - 1]
-            yield key
+        if after:
+            # First without it alone: what stands in front may belong to the word, as in "live music nights".
+            yield " ".join(words[:-after])
+        if ahead:
+            yield " ".join(words[ahead:])
+            if ahead + after < len(words):
+                words = words[ahead:]
+            elif after:
+                ahead = 0
+        if after:
+            words = words[:-after]
+            if ahead:
+                yield " ".join(words)
 
 
 class NearMisses:
@@ -91,17 +106,19 @@ class NearMisses:
     are looked up. Memory: some 60 entries a word.
     """
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    def __init__(self, keys: Iterable[str], *, letters_max: int = _NEAR_LETTERS_MAX) -> None:
+        """Keys longer than `letters_max` are left out: they have the most leavings."""
+        self._letters_max = letters_max
         self._by_leaving: dict[str, list[str]] = {}
         for key in dict.fromkeys(keys):
-            if 4 <= len(key) <= _NEAR_LETTERS_MAX:
+            if 4 <= len(key) <= letters_max:
                 for leaving in _leavings(key, _slips_max(key)):
                     self._by_leaving.setdefault(leaving, []).append(key)
 
     def of(self, key: str) -> tuple[str, ...]:
         """The nearest keys, at most three, the nearest first; ties in the order of the alphabet."""
         slips_max = _slips_max(key)
-        if slips_max == 0 or len(key) > _NEAR_LETTERS_MAX:
+        if slips_max == 0 or len(key) > self._letters_max + slips_max:
             return ()
         candidates = {known for leaving in _leavings(key, slips_max) for known in self._by_leaving.get(leaving, ())}
         found = sorted((slips(key, known), known) for known in candidates)

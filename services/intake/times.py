@@ -12,27 +12,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from services.intake.hours import PARTS, UP_TO, parts_around, parts_at, parts_between
+from services.intake.spelling import NearMisses
 from services.intake.vocabulary import read_words
 from shared.slots import ALL_SLOTS_MASK, SLOTS, mask_of
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_PARTS = ("morning", "afternoon", "evening")
 _ALL_DAYS = frozenset(_DAYS)
-_ALL_PARTS = frozenset(_PARTS)
+_ALL_PARTS = frozenset(PARTS)
 _WORKING_DAYS = frozenset(_DAYS[:5])
 _TOKEN = re.compile(r"\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-,;&+/()]")
 _NUMBERS = ("-", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_NUMBERS[1:])})\b")
-_BARE_HOUR = "hour"
-_ON_24_HOURS = re.compile(r"(?:1[0-9]|2[0-3]):\d\d")
-_CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s?(am|pm)?")
-_HOURS = re.compile(r"(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)?\s*(?:-|to|until)\s*(\d{1,2})(?:[:.]\d\d)?\s*(am|pm)")
+_DASHES = str.maketrans("–—’_", "--' ")
+_WRITTEN_OTHERWISE = (
+    (re.compile(r"\b([ap])\.\s?m\b\.?"), r"\1m"),
+    (re.compile(r"\b\d(?:st|nd|rd|th)\b"), " "),
+    (re.compile(r"\b(after|from|before|until|till) (?:about|around|roughly)\b"), r"\1"),
+    (re.compile(r"\b([01]\d|2[0-3])([0-5]\d)\b(?!\s?[ap]m)"), r"\1:\2"),
+    (re.compile(r"(\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)?)\s?(?:onwards?|\+|(?:or|and) (?:later|after))"), r"from \1"),
+)
+_CLAUSES = re.compile(
+    r"\b(?:while|whilst|when|because|cos|coz|as long as|as i|as my|so|since|if|provided|depend(?:s|ing)|"
+    r"but(?! (?:not?|never|for)\b))\b|[.!;]\s|\s-\s"
+)
+"""What follows says why or on what condition: of no meaning if the rest is understood."""
+_NEAR_LETTERS_MIN = 5
 _PHRASE_WORDS_MAX = 5
 _TEXT_LETTERS_MAX = 120
 _REMEMBERED = 16_384
 _JOINING = frozenset({"and", "&", "+", "/", ";", "plus", "also"})
 _BELONGING = frozenset({"on", "at", "in", "during", "over"})
-_UP_TO = frozenset({"-", "to", "until", "till", "through", "thru"})
+_AROUND = {"after": "after", "from": "after", "past": "after", "post": "after", "before": "before", "by": "before",
+           "until": "before", "till": "before", "til": "before"}  # fmt: skip
 
 
 class _Days(NamedTuple):
@@ -45,6 +58,12 @@ class _Parts(NamedTuple):
     parts: frozenset[str]
     unless_told: frozenset[str] = _ALL_DAYS
     """The days that are meant if none is named."""
+
+
+class _BareHour(NamedTuple):
+    """An hour without its half of the day: understood beside a day ("Tuesdays at 7"), and not by itself."""
+
+    parts: _Parts
 
 
 _Token = _Days | _Parts | str
@@ -67,36 +86,46 @@ class Times:
             days, _, parts = both.partition(":")
             self._add(phrases, _Parts(frozenset(_listed(parts)), frozenset(_listed(days))))
         self._add(content["except"], "except")
-        self._of_no_meaning = frozenset(content["of no meaning"])
+        self._add(content["of no meaning"], "")
+        single = (phrase[0] for phrase, meaning in self._phrases.items() if len(phrase) == 1 and meaning)
+        self._near = NearMisses(word for word in single if len(word) > _NEAR_LETTERS_MIN)
         self.read = lru_cache(maxsize=_REMEMBERED)(self._read)
 
     def _add(self, phrases: Iterable[str], meaning: _Token) -> None:
         for phrase in phrases:
-            self._phrases[tuple(phrase.split())] = meaning
+            self._phrases.setdefault(tuple(phrase.split()), meaning)
 
     def _read(self, text: str) -> int:
         """The slots that a text means, as the mask of `shared.slots`; 0 if it is not understood, or means none."""
+        text = unicodedata.normalize("NFKC", text).translate(_DASHES).casefold()
+        if len(text) > _TEXT_LETTERS_MAX:
+            return 0
+        # What follows "so" is what was meant: "I work nights so mornings are best".
+        mask = (" so " in text and self._mask_of(text.rpartition(" so ")[2])) or self._mask_of(text)
+        if not mask and len(clauses := _CLAUSES.split(text)) > 1:
+            mask = next((found for clause in clauses if (found := self._mask_of(clause))), 0)
+        return mask
+
+    def _mask_of(self, text: str) -> int:
         tokens = self._tokens(text)
         if tokens is None:
             return 0
         cut = tokens.index("except") if "except" in tokens else len(tokens)
         meant = _mask(tokens[:cut]) if cut or not tokens else ALL_SLOTS_MASK
         without = [one for one in tokens[cut:] if one != "except"]
-        if not without and cut < len(tokens):
+        if meant is None or (not without and cut < len(tokens)):
             return 0
-        if without and meant is not None:
-            left_out = _mask(without)
-            meant = None if left_out is None else meant & ~left_out
-        return meant or 0
+        return _without(meant, without) if without else meant
 
     def _tokens(self, text: str) -> list[_Token] | None:
-        text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("_", " ").casefold()
         text = _NUMBER.sub(lambda word: str(_NUMBERS.index(word[0])), text)
-        text = _HOURS.sub(_first_hour, re.sub("[–—]", "-", text))
-        if len(text) > _TEXT_LETTERS_MAX or re.sub(_TOKEN, "", text).strip(" .!\t\n"):
+        if _DIGIT.search(text):
+            for pattern, usual in _WRITTEN_OTHERWISE:
+                text = pattern.sub(usual, text)
+        if re.sub(_TOKEN, "", text).strip(" .!?\t\n"):
             return None
         words = [word.strip() for word in _TOKEN.findall(text)]
-        tokens: list[_Token] = []
+        tokens: list[_Token | _BareHour] = []
         place = 0
         while place < len(words):
             token, length = self._next(words, place)
@@ -105,60 +134,54 @@ class Times:
             place += length
             if token:
                 tokens.append(token)
-        if _BARE_HOUR in tokens:
-            # Half of the day is not told by "7"; where "evening" tells it, the hour tells nothing more.
-            if not any(isinstance(token, _Parts) for token in tokens):
-                return None
-            tokens = [token for token in tokens if token != _BARE_HOUR]
-        return _ranges(tokens)
+        told = _half_told(tokens)
+        return None if told is None else _ranges(told)
 
-    def _next(self, words: Sequence[str], place: int) -> tuple[_Token | None, int]:
+    def _next(self, words: Sequence[str], place: int) -> tuple[_Token | _BareHour | None, int]:
         """The token at a place and how many words it takes; an empty one means nothing, `None` is not understood."""
         for length in range(min(_PHRASE_WORDS_MAX, len(words) - place), 0, -1):
             meaning = self._phrases.get(tuple(words[place : place + length]))
             if meaning is not None:
                 return meaning, length
-        word = words[place]
-        if word in ("after", "from", "before") and place + 1 < len(words):
-            clock = _CLOCK.fullmatch(words[place + 1])
-            return (_around(word, clock), 2) if clock else (None, 1)
-        clock = _CLOCK.fullmatch(word)
-        if clock:
-            return (_around("at", clock) if clock[2] or _ON_24_HOURS.fullmatch(word) else _BARE_HOUR, 1)
+        word, ahead = words[place], words[place + 1 :]
+        if word in ("between", "from") and len(ahead) > 2 and (parts := parts_between(ahead[:3])):
+            return _Parts(parts), 4
+        if len(ahead) > 1 and (parts := parts_between(words[place : place + 3])):
+            return _Parts(parts), 3
+        if word in _AROUND and ahead:
+            if parts := parts_around(_AROUND[word], ahead[0]):
+                return _Parts(parts), 2
+            if word in ("after", "before"):
+                return None, 1
+        if found := parts_at(word):
+            parts, half_is_told = found
+            return (_Parts(parts) if half_is_told else _BareHour(_Parts(parts))), 1
         if word in _JOINING:
             return "and", 1
         if word == ",":
             return ",", 1
         if word in _BELONGING:
             return "on", 1
-        if word in _UP_TO:
+        if word in UP_TO:
             return "-", 1
-        return ("", 1) if word in self._of_no_meaning else (None, 1)
+        return self._mistyped(word), 1
+
+    def _mistyped(self, word: str) -> _Token | None:
+        """What a long word was surely meant to be: "wedensday", and nothing else that is near."""
+        if len(word) < _NEAR_LETTERS_MIN:
+            return None
+        meant = list(dict.fromkeys(self._phrases[(near,)] for near in self._near.of(word)))
+        return meant[0] if len(meant) == 1 else None
 
 
-def _first_hour(hours: re.Match[str]) -> str:
-    """Of "6-9pm" the beginning: "6pm"; of "10-2pm" it is "10am"."""
-    first, own_half, last, half = hours.groups()
-    if own_half is None and half == "pm" and int(first) % 12 > int(last) % 12:
-        half = "am"
-    return f"{first}{own_half or half}"
-
-
-def _around(relation: str, clock: re.Match[str]) -> _Parts | None:
-    """The parts of the day after, before or at a time; an hour up to 9 without am or pm is one after noon."""
-    hour = int(clock[1])
-    if hour > 24 or (clock[2] and hour > 12):
-        return None
-    if clock[2] == "pm" or (clock[2] is None and 1 <= hour <= 9):
-        hour = hour % 12 + 12
-    elif clock[2] == "am":
-        hour %= 12
-    at = 0 if hour < 12 else 1 if hour < 17 else 2
-    if relation == "at":
-        return _Parts(frozenset({_PARTS[at]}))
-    if relation == "before":
-        return _Parts(frozenset(_PARTS[: max(1, at if hour in (12, 17) else at + (hour < 24))]))
-    return _Parts(frozenset(_PARTS[at:]))
+def _half_told(tokens: Sequence[_Token | _BareHour]) -> list[_Token] | None:
+    """Hours without am or pm resolved: where "evening" tells the half of the day, they tell nothing more."""
+    told = [token for token in tokens if not isinstance(token, _BareHour)]
+    if len(told) == len(tokens) or any(isinstance(token, _Parts) for token in told):
+        return told
+    if any(isinstance(token, _Days) for token in told):
+        return [token.parts if isinstance(token, _BareHour) else token for token in tokens]
+    return None
 
 
 def _ranges(tokens: list[_Token]) -> list[_Token] | None:
@@ -175,6 +198,20 @@ def _ranges(tokens: list[_Token]) -> list[_Token] | None:
         else:
             read.append(token)
     return [one for one in read if one != "-"]
+
+
+def _without(meant: int, tokens: Sequence[_Token]) -> int:
+    """What is meant less what is excepted; what follows an exception, and was not meant, is added.
+
+    "Weekday evenings except Fridays, and weekends": nobody excepts what was not there.
+    """
+    for place, token in enumerate(tokens):
+        if token in ("and", ",") and (added := _mask(tokens[place:])) and not added & meant:
+            excepted = _mask(tokens[:place])
+            if excepted is not None:
+                return meant & ~excepted | added
+    excepted = _mask(tokens)
+    return 0 if excepted is None else meant & ~excepted
 
 
 def _mask(tokens: Sequence[_Token]) -> int | None:

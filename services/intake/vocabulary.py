@@ -17,14 +17,22 @@ import yaml
 
 from services.intake.spelling import NearMisses, inflections, key_of, plain, signs_in_words, without_frame
 
-_ALWAYS_APART = re.compile(r"[,;|]")
-_PERHAPS_APART = re.compile(r"[/&+]|\b(?:and|n)\b", re.IGNORECASE)
+_ALWAYS_APART = re.compile(r"[,;|•·\n]|[.!?:] |\s[-–—]+\s")
+_PERHAPS_APART = re.compile(r"[/&+]|\b(?:and|n|plus|or|also|as well as)\b", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"[(\[](.*?)[)\]]")
+_ASIDE = re.compile(r"\s*(?:i|i'm|i've|my|we|but|not|mostly|mainly|usually|when|if|only|no)\b", re.IGNORECASE)
+"""In brackets: what only comments on the word before it."""
 _CLAUSE = re.compile(
-    r" (?:(?:w|with) (?:the|my|our|other|friends|mates|colleagues)|(?:at|in) (?:the|my|our)|who|whose|since|every|"
-    r"to work|\d+ (?:days?|weeks?|months?|years?))\b.*"
+    r" (?:(?:w|with) (?:the|my|our|other|others|friends|mates|colleagues|family|kids|people|somebody|strangers)|"
+    r"(?:at|in|for|by|down|round|around) (?:the|my|our)|(?:on|by) the (?:thames|river|canal|sea|water|side)|"
+    r"(?:in|with|w) \w+$|(?:along|from) .+|out to|near|who|whose|since|every|because|cos|when|while|whenever|but|"
+    r"if|though|to (?:work|relax|unwind|keep|stay|get|help|music)|(?:after|before) work|(?:once|twice|few times) an?|"
+    r"(?:at|on) (?:work|home|weekends?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)|last (?:week|month|year)|"
+    r"\d+ ?(?:km?s?|miles?)$|\d+ (?:days?|weeks?|months?|years?|times?|kids|children))\b.*"
 )
-"""Where, with whom or since when: it says more about the person than about the thing, and hides a known word."""
+"""Where, with whom, when or why: it says more about the person than about the thing, and hides a known word."""
+_NEAR_LETTERS_MAX = 16
+"""Near misses are looked for among words up to this length: longer ones are many, and seldom mistyped by one letter."""
 _PARTS_MAX = 10
 _REMEMBERED = 65_536
 
@@ -56,6 +64,7 @@ class Vocabulary:
         *,
         front: Iterable[str] = (),
         behind: Iterable[str] = (),
+        of_no_meaning: Iterable[str] = (),
         file: str = "the vocabulary",
     ) -> None:
         """`groups` are other ways to write each word, by word, by group. Raises `VocabularyError` on a clash."""
@@ -65,11 +74,12 @@ class Vocabulary:
             for word, others in words.items():
                 for written in (word, *others):
                     self._add(key_of(written), word, file)
+        self._near = NearMisses(self._by_key, letters_max=_NEAR_LETTERS_MAX)
         for key, word in list(self._by_key.items()):
             self._by_key.setdefault(key.replace(" ", ""), word)
-        self._front = sorted(map(key_of, front), key=len, reverse=True)
-        self._behind = sorted(map(key_of, behind), key=len, reverse=True)
-        self._near = NearMisses(self._by_key)
+        self._front = frozenset(map(key_of, front))
+        self._behind = frozenset(map(key_of, behind))
+        self._of_no_meaning = frozenset(map(key_of, of_no_meaning))
         self.understand = lru_cache(maxsize=_REMEMBERED)(self._understand)
 
     def words(self, written: Iterable[str]) -> tuple[str, ...]:
@@ -83,29 +93,62 @@ class Vocabulary:
             raise VocabularyError(f"{file}: {key!r} is under both {already!r} and {word!r}; leave it under one of them")
 
     def _understand(self, entry: str) -> Understood:
-        known = self._known(entry)
-        if known is not None:
-            return Understood((known,), known=True)
-        for inside in _IN_BRACKETS.findall(entry):
-            # The more precise of the two: "painting (watercolour)".
-            if (known := self._known(inside)) is not None:
-                return Understood((known,), known=True)
+        if (exact := self._by_key.get(key_of(entry))) is not None:
+            return Understood((exact,), known=True)
+        if (words := self._in_and_around_brackets(entry)) is not None:
+            return words
         parts = [part for part in _ALWAYS_APART.split(entry) if plain(part)][:_PARTS_MAX]
         if len(parts) > 1:
-            return _together([self._understand(part) for part in parts])
-        several = [self._known(part) for part in _PERHAPS_APART.split(entry)[:_PARTS_MAX]]
-        words = tuple(word for word in several if word is not None)
-        if len(words) == len(several) > 1:
-            return Understood(tuple(dict.fromkeys(words)), known=True)
+            # Of "painting, etc." the second says nothing; where all say nothing they are kept, as somebody's own words.
+            telling = [part for part in parts if key_of(part) not in self._of_no_meaning] or parts
+            return _together([self._understand(part) for part in telling])
+        if (known := self._known(entry)) is not None:
+            return Understood((known,), known=True)
+        if (words := self._all_known(entry) or self._each_nearly_known(entry)) is not None:
+            return words
         kept = plain(entry)
         if not kept:
             drawn = [word for sign in signs_in_words(entry).split(", ") if (word := self._known(sign)) is not None]
             return Understood(tuple(dict.fromkeys(drawn)), known=True) if drawn else _NOTHING
-        near = dict.fromkeys(self._by_key[key] for key in self._near.of(key_of(entry)))
-        return Understood((kept,), known=False, did_you_mean=tuple(near))
+        return Understood((kept,), known=False, did_you_mean=self._nearest(key_of(entry)))
+
+    def _in_and_around_brackets(self, entry: str) -> Understood | None:
+        """The more precise of the two, "painting (watercolour)"; or what is only commented on, "yoga (not hot)"."""
+        inside = _IN_BRACKETS.findall(entry)
+        if not inside:
+            return None
+        precise = [text for text in inside if not _ASIDE.match(text)]
+        for text in (*precise, _IN_BRACKETS.sub(" ", entry)):
+            if (words := self._all_known(text)) is not None:
+                return words
+        return None
+
+    def _all_known(self, entry: str) -> Understood | None:
+        """Several words joined in one entry, if each is known: "cooking & baking", and not "Netflix & chill"."""
+        parts = [part for part in _PERHAPS_APART.split(entry)[:_PARTS_MAX] if key_of(part) not in self._of_no_meaning]
+        words = [self._known(part) for part in parts if plain(part)]
+        if not words or None in words:
+            return None
+        return Understood(tuple(dict.fromkeys(word for word in words if word is not None)), known=True)
+
+    def _each_nearly_known(self, entry: str) -> Understood | None:
+        """As much for "gardning & cooking", where what is not known is a slip of the pen."""
+        parts = [part for part in _PERHAPS_APART.split(entry)[:_PARTS_MAX] if plain(part)]
+        if len(parts) < 2 or not all(self._known(part) or self._nearest(key_of(part)) for part in parts):
+            return None
+        return _together([self._understand(part) for part in parts])
+
+    def _nearest(self, key: str) -> tuple[str, ...]:
+        """The known words that it looks like, also when they stand in a frame: "playing badmington"."""
+        for bare in (key, *without_frame(key, self._front, self._behind)):
+            if near := self._near.of(bare):
+                return tuple(dict.fromkeys(self._by_key[one] for one in near))
+        return ()
 
     def _known(self, entry: str) -> str | None:
         key = key_of(entry)
+        if (word := self._by_key.get(key)) is not None:
+            return word
         for whole in dict.fromkeys((key, _CLAUSE.sub("", key))):
             for bare in (whole, *without_frame(whole, self._front, self._behind)):
                 for form in inflections(bare):
@@ -142,5 +185,5 @@ def life_topics() -> Vocabulary:
 
 def _load(file: str) -> Vocabulary:
     content = read_words(file)
-    front, behind = content.pop("In front"), content.pop("Behind")
-    return Vocabulary(content, front=front, behind=behind, file=file)
+    front, behind, nothing = (content.pop(part) for part in ("In front", "Behind", "Of no meaning"))
+    return Vocabulary(content, front=front, behind=behind, of_no_meaning=nothing, file=file)

@@ -96,13 +96,21 @@ def test_looking_for_what_nobody_knows_does_not_hold_anybody_up() -> None:
         ("Mondays 10am to 2pm", ["mon-morning"]),
         ("not Mondays", list(SLOTS[3:])),
         ("always, but not Sundays", [slot for slot in SLOTS if not slot.startswith("sun")]),
+        ("Mondays 9-5", ["mon-morning", "mon-afternoon"]),
+        ("Mondays 2pm-9pm", ["mon-afternoon", "mon-evening"]),
+        ("Tuesdays at 7ish", ["tue-evening"]),
+        ("wedensday evening", ["wed-evening"]),
+        ("Monday and Friday evenings except Fridays, and Sundays all day", ["mon-evening", *SLOTS[18:]]),
+        ("evenings except Monday, Tuesday", ["wed-evening", "thu-evening", "fri-evening", "sat-evening", "sun-evening"]),
+        ("I work evenings so Monday mornings are best", ["mon-morning"]),
+        ("Sunday mornings while the kids are at football", ["sun-morning"]),
     ],
 )  # fmt: skip
 def test_times_in_words(text: str, codes: list[str]) -> None:
     assert list(slots_in(times().read(text))) == codes
 
 
-@pytest.mark.parametrize("text", ["", "never", "except", "25pm", "x" * 121, "-", "and", "1"])
+@pytest.mark.parametrize("text", ["", "never", "except", "25pm", "x" * 121, "-", "and", "1", "I work", "when it rains"])
 def test_times_that_mean_nothing(text: str) -> None:
     assert times().read(text) == 0
 
@@ -138,3 +146,52 @@ def test_boroughs_are_where_they_are() -> None:
     for name, point in {"Haringey": (51.59, -0.11), "Newham": (51.53, 0.03), "Merton": (51.41, -0.20)}.items():
         place: Place = london().find(name).places[0]
         assert distance_km(place.latitude, place.longitude, *point) < 3
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "suggested"),
+    [
+        ("painting (watercolour)", ["watercolour"], []),
+        ("gardening (I have an allotment)", ["gardening"], []),
+        ("live music nights", ["live music"], []),
+        ("chess, stuff", ["chess"], []),
+        ("sketching in cafes", ["drawing"], []),
+        ("gardning & chess", ["gardning", "chess"], ["gardening"]),
+        ("playing badmington", ["playing badmington"], ["badminton"]),
+        ("rock and stone collecting", ["rock and stone collecting"], []),
+    ],
+)
+def test_what_stands_around_a_word_is_seen_through(text: str, kept: list[str], suggested: list[str]) -> None:
+    understood = interests().understand(text)
+    assert (list(understood.kept), list(understood.did_you_mean[:1])) == (kept, suggested)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Leyton or Stratford", ["Leyton", "Stratford"]),
+        ("E8 or E5", ["Hackney", "Clapton"]),
+        ("W1T 4PJ", ["Fitzrovia"]),
+        ("SE 15", ["Peckham"]),
+        ("East London (Bow)", ["Bow"]),
+        ("Angel Islington", ["Angel"]),
+        ("the flat above the shop, Brixton", ["Brixton"]),
+        ("51.4627, -0.1145", ["Brixton"]),
+        ("48.8566, 2.3522", []),
+        ("Westfield, Stratford", ["Stratford"]),
+        ("zone 2", []),
+    ],
+)
+def test_places_in_words(text: str, names: list[str]) -> None:
+    assert [place.name for place in london().find(text).places] == names
+
+
+def test_a_part_of_the_city_is_answered_with_choices() -> None:
+    for name in ("south london", "anywhere in East London", "north of the river"):
+        assert len(london().find(name).places) == 5
+
+
+def test_a_town_elsewhere_is_not_taken_for_a_slip() -> None:
+    assert london().find("Brighton") == ((), ())
+    assert london().find("Brightin").places == ()
+    assert london().find("Brixtin").did_you_mean == ("Brixton",)
