@@ -7,9 +7,10 @@ topic, lead through `Desk.accept`; `Desk.explain` says how an event would be und
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import orjson
 from pydantic import ValidationError
@@ -78,11 +79,8 @@ class Desk:
         `partner` is the source that the sender has proved to be; `None` where the way in
         (a Kafka topic with its access rules) has proved it, then any known source is taken.
         """
-        try:
-            parsed = READER.validate_json(event) if isinstance(event, bytes) else READER.validate_python(event)
-        except ValidationError as error:
-            return validation_problem(error)
-        return self._decide(parsed, partner, now_ms)
+        parsed = _read(event)
+        return parsed if isinstance(parsed, Problem) else self._decide(parsed, partner, now_ms)
 
     def accept_batch(self, body: bytes, *, partner: str, now_ms: int) -> list[Accepted | Problem] | None:
         """Decide about a JSON array of events; `None` if not all of them have the form of an event.
@@ -103,7 +101,8 @@ class Desk:
         decision = self.accept(event, partner=partner, now_ms=now_ms)
         if isinstance(decision, Problem):
             return decision
-        parsed = READER.validate_json(event) if isinstance(event, bytes) else READER.validate_python(event)
+        parsed = _read(event)
+        assert not isinstance(parsed, Problem), "the event was accepted"
         explained: dict[str, Any] = {
             "id": decision.event_id,
             "member": decision.member,
@@ -236,6 +235,17 @@ class Desk:
         }
 
 
+def _read(event: bytes | Mapping[str, Any]) -> MemberEvent | Problem:
+    """An event from JSON. What was decoded is written out again, so that every way in is as strict as the others."""
+    try:
+        event_read: MemberEvent = READER.validate_json(event if isinstance(event, bytes) else orjson.dumps(event))
+        return event_read
+    except ValidationError as error:
+        return validation_problem(error)
+    except orjson.JSONEncodeError:
+        return Problem("invalid-event", 422, "The event is nested too deep.", "nothing in it needs more than 3 levels")
+
+
 def _words_understood(given: tuple[str, ...], vocabulary: Vocabulary) -> list[dict[str, Any]]:
     explained = []
     for text in given:
@@ -253,8 +263,10 @@ def _unfit(sign_up: SignUp, kept: tuple[str, ...], community: Community, now_ms:
             "/data/consent/introductions",
             "must be true: without it nobody is signed up (an update without it takes the consent back)",
         )
-    # Of the birthday only the year is known: a member counts as adult when they surely are.
-    born_by = datetime.fromtimestamp(now_ms / 1000, UTC).year - community.adults_from_age - 1
+    # Of the birthday only the year is known: a member counts as adult when they surely are. New Year
+    # comes when it does where the community is, and so it does to the matcher.
+    year = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(community.time_zone)).year
+    born_by = year - community.adults_from_age - 1
     if sign_up.birth_year > born_by:
         return field_problem("/data/birth_year", f"must be {born_by} or earlier: this is for adults only")
     if not kept:

@@ -13,6 +13,14 @@ from pydantic import ValidationError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _FIELDS_NAMED_MAX = 20
+_IN_PLAIN_WORDS = {
+    "bool_type": "must be true or false, as JSON writes them: without quotes, and neither 1 nor 0",
+    "int_type": "must be a whole number, as JSON writes it: without quotes and without a decimal point",
+    "int_from_float": "must be a whole number, as JSON writes it: without quotes and without a decimal point",
+    "float_type": "must be a number, as JSON writes it: without quotes",
+    "finite_number": "must be a number, as JSON writes it: neither NaN nor infinite",
+}
+"""Instead of what pydantic says, by its name for the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +99,4 @@ def _without_input(item: Any) -> str:
     if item["type"] == "union_tag_not_found":
         return "type is missing"
     message: str = item["msg"]
-    return message
+    return _IN_PLAIN_WORDS.get(item["type"], message)

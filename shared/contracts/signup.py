@@ -1,16 +1,19 @@
 """What a partner app sends: a CloudEvent, and in its `data` a sign-up as a person gave it.
 
 These models are the partner's side of the border, so they are strict: an unknown
-field is an error that names it. `services.intake.accept` turns them into the
-`Profile` and the `Contact` that the pipeline works on.
+field is an error that names it, a number is not read out of a text, and only `true` is
+consent. `services.intake.accept` turns them into the `Profile` and the `Contact` that
+the pipeline works on. They are read from JSON, which tells a number from a text.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError, core_schema
 
 from shared.contracts.address import EmailAddress
 
@@ -25,7 +28,34 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 CommunityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 
-SchemaVersion = Literal[1, 2]
+_RFC_3339 = core_schema.custom_error_schema(
+    core_schema.chain_schema(
+        [
+            # A text of digits alone would be read as seconds since the epoch.
+            core_schema.str_schema(pattern=r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}", strict=True),
+            core_schema.datetime_schema(tz_constraint="aware", strict=False),
+        ]
+    ),
+    custom_error_type="rfc_3339",
+    custom_error_message="must be a time as RFC 3339 writes it, such as 2026-11-22T10:00:00Z",
+)
+
+Moment = Annotated[
+    datetime,
+    GetPydanticSchema(lambda _source, _handler: _RFC_3339),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A point in time: a date, a time and the offset from UTC."""
+
+
+def _number(value: Any) -> Any:
+    # To Python `true` is 1, and 1.0 as well.
+    if type(value) is int:
+        return value
+    raise PydanticCustomError("int_type", "must be a whole number")
+
+
+SchemaVersion = Annotated[Literal[1, 2], BeforeValidator(_number)]
 """Of the data. 2 since times may be words; 1, also meant where none is told, is read for ever."""
 
 Rating = Annotated[int, Field(ge=1, le=5)]
@@ -46,9 +76,9 @@ class EventType(StrEnum):
 
 
 class Strict(BaseModel):
-    """Partner input: unknown fields are refused by name."""
+    """Partner input: unknown fields are refused by name, and nothing is taken for what it is not."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Openness(Strict):
@@ -80,7 +110,7 @@ class Consent(Strict):
     life_topics: bool = False
     """That life topics may be used to find people in the same situation."""
     wording: Word
-    given_at: AwareDatetime
+    given_at: Moment
 
 
 class SignUp(Strict):
@@ -126,7 +156,7 @@ class Pausing(Strict):
     """The data of a pause. The latest one counts; one whose end has passed ends it."""
 
     community: CommunityName
-    until: AwareDatetime | None = None
+    until: Moment | None = None
     """When the member may be suggested again; not before they are resumed, unless told."""
     schemaVersion: SchemaVersion = 2  # noqa: N815
 
@@ -147,7 +177,7 @@ class CloudEvent(BaseModel):
     attributes are allowed by the specification, and ignored.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     specversion: Literal["1.0"]
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -156,6 +186,6 @@ class CloudEvent(BaseModel):
     type: EventType
     subject: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     """The partner's own reference for the member."""
-    time: AwareDatetime | None = None
+    time: Moment | None = None
     datacontenttype: str | None = None
     data: Any = None
