@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ RETRY_SECONDS = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 JITTER = 0.2
 """Each pause is drawn between itself and so much more: what failed together does not come back together."""
 RETRY_AFTER_SECONDS_MAX = 86_400
+_RETRY_AFTER_LETTERS_MAX = 64
+"""Of the header's value; a date has 29. What is longer says nothing."""
 QUEUED_SECONDS_MIN = 3_600
 """However short the schedule: nothing is given up for having had to wait for its turn for less."""
 
@@ -84,11 +87,18 @@ def is_too_late(delivery: WebhookDelivery, schedule: Sequence[float], now_ms: in
 
 
 def _seconds(retry_after: str, now_seconds: float) -> int:
-    """RFC 9110: a number of seconds, or a date; 0 for what is neither."""
+    """RFC 9110: a number of seconds, or a date (in UTC where it names no zone); 0 for what is neither.
+
+    Never raises: the text is whatever a stranger's server says.
+    """
     text = retry_after.strip()
+    if len(text) > _RETRY_AFTER_LETTERS_MAX:
+        return 0
     if text.isascii() and text.isdigit():
-        return min(int(text[:9]), RETRY_AFTER_SECONDS_MAX)
+        return min(int(text), RETRY_AFTER_SECONDS_MAX)
     try:
-        return min(max(0, int(parsedate_to_datetime(text).timestamp() - now_seconds)), RETRY_AFTER_SECONDS_MAX)
-    except (ValueError, TypeError):
+        date = parsedate_to_datetime(text)
+        at_seconds = (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
+        return int(min(max(0.0, at_seconds - now_seconds), RETRY_AFTER_SECONDS_MAX))
+    except Exception:  # The parser raises what it likes: besides ValueError, OverflowError for a zone and IndexError.
         return 0

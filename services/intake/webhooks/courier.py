@@ -24,8 +24,7 @@ from shared.contracts import Partner, WebhookDelivery, WebhookOutcome
 from shared.kafka.codec import decode
 from shared.kafka.mastership import MasteredPartition, Mastership
 from shared.kafka.transactions import MastershipLost
-from shared.lifeline import Lifeline
-from shared.logs import logger
+from shared.logs import logger, where_it_broke
 from shared.metrics import IntakeMetrics
 from shared.outgoing import Outgoing, outgoing, tombstone
 from shared.signatures import BadSignature
@@ -51,7 +50,6 @@ class Courier:
         sender: WebhookSender,
         lanes: Lanes,
         metrics: IntakeMetrics,
-        lifeline: Lifeline,
         clock: Clock,
         *,
         schedule: Sequence[float],
@@ -64,7 +62,6 @@ class Courier:
         self._sender = sender
         self._lanes = lanes
         self._metrics = metrics
-        self._lifeline = lifeline
         self._clock = clock
         self._schedule = schedule
         self._draws = draws
@@ -139,28 +136,42 @@ class Courier:
             elif is_too_late(delivery, self._schedule, now_ms):
                 late.append(delivery)
             else:
-                # Taken before anything is awaited, so that no other partition's courier takes the same place.
-                self._lanes.enter(partner.source)
-                sending = self._send(partner, url, delivery, subject)
-                self._busy[delivery.event] = self._lifeline.watch(asyncio.create_task(sending))
+                self._begin(partner, url, delivery, subject)
         await self._drop(unknown)
         await self._give_up(late, now_ms)
 
+    def _begin(self, partner: Partner, url: str, delivery: WebhookDelivery, subject: str | None) -> None:
+        # Taken before anything is awaited, so that no other partition's courier takes the same place.
+        self._lanes.enter(partner.source)
+        sending = asyncio.create_task(self._send(partner, url, delivery, subject))
+        self._busy[delivery.event] = sending
+        sending.add_done_callback(lambda ended: self._on_ended(delivery.event, ended))
+
     async def _send(self, partner: Partner, url: str, delivery: WebhookDelivery, subject: str | None) -> None:
-        failed, pause_until_ms = True, 0
+        answer = Answer(WebhookOutcome.UNREACHABLE)
         try:
-            answer = await self._ask(partner, url, delivery, body_of(delivery, subject))
+            answer = await self._ask(partner, url, delivery, subject)
+        except Exception as error:  # Whatever it is, it is this delivery's failure: the service goes on for everybody.
+            log.error("webhook_try_broke", source=partner.source, webhook_id=delivery.event, **where_it_broke(error))
+        finally:
             now_ms = self._clock()
             failed = answer.outcome is not WebhookOutcome.ACCEPTED
             pause_until_ms = now_ms + answer.retry_after_seconds * 1000
-            tried = after(delivery, answer, schedule=self._schedule, now_ms=now_ms, draws=self._draws)
-        finally:
             self._lanes.leave(partner.source, failed=failed, pause_until_ms=pause_until_ms)
+        tried = after(delivery, answer, schedule=self._schedule, now_ms=now_ms, draws=self._draws)
         self._tried.append(tried)
         self._woken.set()
         self._tell(tried, answer.outcome)
 
-    async def _ask(self, partner: Partner, url: str, delivery: WebhookDelivery, body: bytes) -> Answer:
+    def _on_ended(self, event: str, ended: asyncio.Task[None]) -> None:
+        """What ended without a result to be recorded is free to be tried again; nothing waits behind it for ever."""
+        if not ended.cancelled() and (error := ended.exception()) is not None:
+            log.error("webhook_try_broke", webhook_id=event, **where_it_broke(error))
+        if self._busy.get(event) is ended and all(tried.event != event for tried in self._tried):
+            del self._busy[event]
+
+    async def _ask(self, partner: Partner, url: str, delivery: WebhookDelivery, subject: str | None) -> Answer:
+        body = body_of(delivery, subject)
         try:
             headers = headers_of(delivery, body, partner.signing_secrets, self._clock())
         except BadSignature:

@@ -127,7 +127,6 @@ class WebhookOffice:
             sender,
             self._lanes,
             self._metrics,
-            self._lifeline,
             self._clock,
             schedule=self._settings.webhook_retry_seconds,
             draws=random.Random(),
