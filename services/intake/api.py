@@ -340,6 +340,8 @@ def _told(decision: Accepted, verdict: Verdict) -> dict[str, Any]:
     told: dict[str, Any] = {"id": decision.event_id, "member": decision.member}
     if verdict is Verdict.STALE:
         told["superseded"] = True
+    if decision.withdrawn:
+        told["withdrawn"] = True
     return told
 
 

@@ -39,6 +39,7 @@ _RESULT_SCHEMA: dict[str, Any] = {
         "status": {"type": "integer"},
         "member": {"type": "string"},
         "superseded": {"type": "boolean", "description": "A newer event about this member was accepted before."},
+        "withdrawn": {"type": "boolean", "description": "There was no consent: nobody is signed up, or they left."},
         "problem": _PROBLEM_SCHEMA,
     },
 }

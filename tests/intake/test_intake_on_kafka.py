@@ -117,6 +117,23 @@ def until(condition: Callable[[], bool]) -> None:
     asyncio.run(poll())
 
 
+def test_a_no_lets_go_of_who_was_here_and_stores_nothing_of_who_was_not(
+    intake: tuple[TestClient, Lifeline], kafka_settings: KafkaSettings
+) -> None:
+    client, _ = intake
+    assert client.post("/v1/events", json=event("agreed once"), headers=HEADERS).status_code == 202
+    for subject in ("agreed once", "never agreed"):
+        no = event(subject) | {"id": f"no of {subject}"}
+        no["data"]["consent"]["introductions"] = False
+        answer = client.post("/v1/events", json=no, headers=HEADERS)
+        assert (answer.status_code, answer.json()["withdrawn"]) == (202, True)
+        for topic in ("profiles", "contacts"):
+            assert read(kafka_settings, topic)[member(subject)][-1] is None
+        [request] = read(kafka_settings, "partner-requests")[member(subject)]
+        assert b'"left"' in (request or b"")
+    assert all(values == [None] for values in [read(kafka_settings, "contacts")[member("never agreed")]])
+
+
 def test_202_means_that_it_is_in_the_topics(intake: tuple[TestClient, Lifeline], kafka_settings: KafkaSettings) -> None:
     client, _ = intake
     answer = client.post("/v1/events", json=event("one"), headers=HEADERS)
