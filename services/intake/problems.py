@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+PROBLEM_PATH = "/problems"
+"""Under it, each kind of problem is explained: see `services.intake.explanations`."""
 _FIELDS_NAMED_MAX = 20
 _IN_PLAIN_WORDS = {
     "bool_type": "must be true or false, as JSON writes them: without quotes, and neither 1 nor 0",
@@ -43,10 +45,15 @@ class Problem:
     detail: str = ""
     errors: tuple[FieldError, ...] = ()
 
+    @property
+    def type(self) -> str:
+        """The URI reference that RFC 9457 asks for: relative to intake's address, where it leads to a page."""
+        return f"{PROBLEM_PATH}/{self.kind}"
+
     def to_json(self) -> dict[str, Any]:
         """The problem as RFC 9457 has it."""
         body: dict[str, Any] = {
-            "type": f"urn:london-connection:problem:{self.kind}",
+            "type": self.type,
             "title": self.title,
             "status": self.status,
         }
