@@ -17,6 +17,7 @@ from services.intake.erasures import Erasures
 from services.intake.gazetteer import load_gazetteers
 from services.intake.keyring import keyring_of
 from services.intake.ledger import Ledger
+from services.intake.openapi import documents
 from services.intake.partners import keep
 from services.intake.problem_answers import speak_of_problems
 from services.intake.problem_pages import problems_router
@@ -217,4 +218,5 @@ def build_app(
             },
         )
     )
+    documents(app, settings.batch_events_max)
     return app

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 
+from services.intake.documented import problem_answer
 from services.intake.explanations import EXPLANATIONS
 from services.intake.problems import PROBLEM_PATH
 
@@ -40,14 +41,27 @@ def problems_router() -> APIRouter:
     }
     router = APIRouter(tags=["partners"])
 
-    @router.get(PROBLEM_PATH, summary="All kinds of problems", response_class=HTMLResponse)
+    @router.get(PROBLEM_PATH, summary="All kinds of problems", operation_id="listProblems", response_class=HTMLResponse)
     async def problems() -> HTMLResponse:
         """What each means, and how to mend it."""
         return HTMLResponse(every, headers=_CACHED)
 
-    @router.get(f"{PROBLEM_PATH}/{{kind}}", summary="One kind of problem", response_class=HTMLResponse)
-    async def problem(kind: str) -> HTMLResponse:
+    @router.get(
+        f"{PROBLEM_PATH}/{{kind}}",
+        summary="One kind of problem",
+        operation_id="explainProblem",
+        response_class=HTMLResponse,
+        responses={404: problem_answer("not-found")},
+        openapi_extra={
+            "parameters": [
+                {"name": "kind", "in": "path", "required": True, "schema": {"type": "string", "enum": [*EXPLANATIONS]}}
+            ]
+        },
+    )
+    async def problem(request: Request) -> HTMLResponse:
         """What it means, and how to mend it."""
+        # From the path as it is: a parameter that FastAPI checks would bring a 422 of its own into the document.
+        kind = request.path_params["kind"]
         if kind not in pages:
             raise HTTPException(404)
         return HTMLResponse(pages[kind], headers=_CACHED)

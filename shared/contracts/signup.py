@@ -17,10 +17,21 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from shared.contracts.address import EmailAddress
 
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+_NOT_BLANK: dict[str, Any] = {"pattern": r"\S"}
+"""What JSON Schema has to say of a text that may not be empty when it is stripped."""
+
+Word = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=60),
+    Field(json_schema_extra=_NOT_BLANK),
+]
 """An interest, a place or a life topic as a person writes it."""
 
-Times = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Times = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
+    Field(json_schema_extra=_NOT_BLANK),
+]
 """When somebody is free, in words or as the code of a slot."""
 
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -97,6 +108,18 @@ class Openness(Strict):
 class PlaceInput(Strict):
     """Where a member is at home: a name from the gazetteer, or coordinates in degrees."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["name"], "properties": {"name": {"type": "string"}}},
+                {
+                    "required": ["latitude", "longitude"],
+                    "properties": {"latitude": {"type": "number"}, "longitude": {"type": "number"}},
+                },
+            ]
+        }
+    )
+
     name: Word | None = None
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
@@ -117,7 +140,7 @@ class SignUp(Strict):
     """A member as the partner app knows them. Defaults are stated beside each field."""
 
     community: CommunityName
-    first_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+    first_name: Word
     email: EmailAddress
     birth_year: Annotated[int, Field(ge=1900, le=2100)]
     place: PlaceInput
