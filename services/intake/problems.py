@@ -17,8 +17,7 @@ PROBLEM_PATH = "/problems"
 _FIELDS_NAMED_MAX = 20
 _IN_PLAIN_WORDS = {
     "bool_type": "must be true or false, as JSON writes them: without quotes, and neither 1 nor 0",
-    "int_type": "must be a whole number, as JSON writes it: without quotes and without a decimal point",
-    "int_from_float": "must be a whole number, as JSON writes it: without quotes and without a decimal point",
+    "int_from_float": "must be a whole number: nothing behind the decimal point",
     "float_type": "must be a number, as JSON writes it: without quotes",
     "finite_number": "must be a number, as JSON writes it: neither NaN nor infinite",
 }

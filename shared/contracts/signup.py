@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, StringConstraints, WithJsonSchema
+from pydantic_core import core_schema
 
 from shared.contracts.address import EmailAddress
 
@@ -59,17 +59,33 @@ Moment = Annotated[
 """A point in time: a date, a time and the offset from UTC."""
 
 
-def _number(value: Any) -> Any:
-    # To Python `true` is 1, and 1.0 as well.
-    if type(value) is int:
-        return value
-    raise PydanticCustomError("int_type", "must be a whole number")
+def _whole(then: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    """A whole number, as JSON Schema has it: 4.0 is one too, `true` and "4" are none."""
+    number = core_schema.union_schema(
+        [core_schema.int_schema(strict=True), core_schema.float_schema(strict=True)],
+        custom_error_type="whole_number",
+        custom_error_message="must be a whole number, as JSON writes it: without quotes",
+    )
+    return core_schema.chain_schema([number, core_schema.int_schema(strict=False), then])
 
 
-SchemaVersion = Annotated[Literal[1, 2], BeforeValidator(_number)]
+def _from_to(least: int, most: int) -> tuple[GetPydanticSchema, WithJsonSchema]:
+    within = _whole(core_schema.int_schema(ge=least, le=most))
+    return (
+        GetPydanticSchema(lambda _source, _handler: within),
+        WithJsonSchema({"type": "integer", "minimum": least, "maximum": most}),
+    )
+
+
+_VERSION = _whole(core_schema.literal_schema([1, 2]))
+SchemaVersion = Annotated[
+    Literal[1, 2],
+    GetPydanticSchema(lambda _source, _handler: _VERSION),
+    WithJsonSchema({"type": "integer", "enum": [1, 2]}),
+]
 """Of the data. 2 since times may be words; 1, also meant where none is told, is read for ever."""
 
-Rating = Annotated[int, Field(ge=1, le=5)]
+Rating = Annotated[int, *_from_to(1, 5)]
 """How far somebody agrees with a statement: 1 (not at all) to 5 (fully)."""
 
 
@@ -142,7 +158,7 @@ class SignUp(Strict):
     community: CommunityName
     first_name: Word
     email: EmailAddress
-    birth_year: Annotated[int, Field(ge=1900, le=2100)]
+    birth_year: Annotated[int, *_from_to(1900, 2100)]
     place: PlaceInput
     interests: Annotated[tuple[Word, ...], Field(min_length=1, max_length=30)]
     """1 to 30, favourites first."""

@@ -47,6 +47,20 @@ def test_only_a_whole_number_is_one(path: str, value: Any) -> None:
     assert "whole number" in refused(path, value)
 
 
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    """To JSON Schema 4.0 is an integer, and some languages write none without a point."""
+    said = changed("data.openness", {"shares": 4.0, "listens": 5, "goes_first": 2e0, "depth": 3})
+    said["data"] |= {"birth_year": 1991.0, "schemaVersion": 2.0}
+    profile = accepted(said)[1]
+    assert (profile.birth_year, profile.openness.shares, profile.openness.goes_first) == (1991, 4, 2)
+    assert b"4.0" not in profile.to_bytes()
+
+
+@pytest.mark.parametrize(("path", "value"), [("data.birth_year", 1899), ("data.openness.depth", 6)])
+def test_a_whole_number_has_its_bounds(path: str, value: int) -> None:
+    assert "equal to" in refused(path, value)
+
+
 @pytest.mark.parametrize("value", ["5", "5.0", True, "far", [5]])
 @pytest.mark.parametrize("path", ["data.travel_km", "data.place.latitude", "data.place.longitude"])
 def test_only_a_number_is_one(path: str, value: Any) -> None:
