@@ -23,10 +23,13 @@ dead_letters = typer.Typer(
 @dead_letters.command(name="list")
 def list_letters(
     topic: str | None = typer.Option(None, help="Only those from this topic."),
+    reason: str | None = typer.Option(
+        None, help="Only those whose reason holds this, in any case: a kind (invalid-event) or a field (/data/email)."
+    ),
     last: int = typer.Option(50, min=1, help="Only so many of the newest."),
 ) -> None:
     """List dead letters with where they came from and what was wrong, without what they hold."""
-    letters = ask(_collect(topic))
+    letters = [letter for letter in ask(_collect(topic)) if _is_about(letter, reason)]
     table = Table("name", "from", "at (UTC)", "consumer", "what was wrong")
     for letter in sorted(letters, key=lambda letter: letter.timestamp_ms)[-last:]:
         at = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -85,6 +88,10 @@ def _find(name: str) -> DeadLetter:
 
 async def _read(name: str) -> DeadLetter | None:
     return await read_dead_letter(await kafka(DEAD_LETTERS), name)
+
+
+def _is_about(letter: DeadLetter, reason: str | None) -> bool:
+    return reason is None or reason.casefold() in letter.reason.casefold()
 
 
 async def _collect(topic: str | None) -> list[DeadLetter]:

@@ -233,6 +233,9 @@ class _Door:
 
 
 def _note(report: ImportReport, line: int, result: dict[str, Any], on_accepted: Callable[[str], None] | None) -> None:
+    if result.get("withdrawn"):
+        report.reject(line, "consent.introductions", "without it nobody is signed up, and who was has left")
+        return
     if result["status"] == 202:
         report.accepted += 1
         if on_accepted:

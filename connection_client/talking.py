@@ -50,6 +50,8 @@ class Result:
     """The member's id at London Connection; None if the event was refused."""
     superseded: bool = False
     """A newer event about this member had been accepted before, so this one changed nothing."""
+    withdrawn: bool = False
+    """The event held no consent to introductions, so the member is not, or no longer, signed up."""
     problem: Mapping[str, Any] | None = None
     """What is wrong, for an event of a batch that was refused."""
 
@@ -111,7 +113,13 @@ def content_of(answer: httpx.Response) -> dict[str, Any]:
 
 def result_of(told: Mapping[str, Any]) -> Result:
     """One result."""
-    return Result(told.get("id"), told.get("member"), bool(told.get("superseded")), told.get("problem"))
+    return Result(
+        told.get("id"),
+        told.get("member"),
+        bool(told.get("superseded")),
+        bool(told.get("withdrawn")),
+        told.get("problem"),
+    )
 
 
 def in_batches(events: Sequence[Mapping[str, Any]]) -> list[Sequence[Mapping[str, Any]]]:

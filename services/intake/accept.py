@@ -7,9 +7,10 @@ topic, lead through `Desk.accept`; `Desk.explain` says how an event would be und
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import orjson
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from services.intake.gazetteer import Gazetteer, Place, on_grid
 from services.intake.problems import FieldError, Problem, field_problem, invalid_fields, validation_problem
 from services.intake.records import block_records, leave_records, member_records, pause_records, reference_record
 from services.intake.times import times
+from services.intake.told_apart import Interests
 from services.intake.vocabulary import Vocabulary, interests, life_topics
 from shared.community import Communities, Community
 from shared.contracts import CloudEvent, EventType, PlaceInput, SignUp
@@ -33,6 +35,8 @@ ERASED = Problem(
     "This member asked to be erased.",
     "nothing of theirs is stored any more; who wants to come back signs up under another subject",
 )
+_SET_ASIDE = "a life topic, and not an interest: set aside and not stored, since data.consent.life_topics is not true"
+_AMONG_LIFE_TOPICS = "a life topic, and not an interest: kept among the life topics"
 _slots = lru_cache(maxsize=16_384)(slots_in)
 
 
@@ -46,6 +50,8 @@ class Accepted(NamedTuple):
     records: tuple[Outgoing, ...]
     time_ms: int | None = None
     """When it happened at the partner's, if they say so."""
+    withdrawn: bool = False
+    """Whether a sign-up or an update said that there is no consent: then the member leaves, or is not signed up."""
 
 
 class Desk:
@@ -68,8 +74,9 @@ class Desk:
         self._communities = communities
         self._gazetteers = gazetteers
         self._partners = partners
-        self._interests: Vocabulary = interests()
+        self._vocabulary: Vocabulary = interests()
         self._life_topics: Vocabulary = life_topics()
+        self._interests = Interests(self._vocabulary, self._life_topics)
         self._read_times = times().read
 
     def accept(self, event: bytes | Mapping[str, Any], *, partner: str | None, now_ms: int) -> Accepted | Problem:
@@ -78,11 +85,8 @@ class Desk:
         `partner` is the source that the sender has proved to be; `None` where the way in
         (a Kafka topic with its access rules) has proved it, then any known source is taken.
         """
-        try:
-            parsed = READER.validate_json(event) if isinstance(event, bytes) else READER.validate_python(event)
-        except ValidationError as error:
-            return validation_problem(error)
-        return self._decide(parsed, partner, now_ms)
+        parsed = _read(event)
+        return parsed if isinstance(parsed, Problem) else self._decide(parsed, partner, now_ms)
 
     def accept_batch(self, body: bytes, *, partner: str, now_ms: int) -> list[Accepted | Problem] | None:
         """Decide about a JSON array of events; `None` if not all of them have the form of an event.
@@ -103,7 +107,8 @@ class Desk:
         decision = self.accept(event, partner=partner, now_ms=now_ms)
         if isinstance(decision, Problem):
             return decision
-        parsed = READER.validate_json(event) if isinstance(event, bytes) else READER.validate_python(event)
+        parsed = _read(event)
+        assert not isinstance(parsed, Problem), "the event was accepted"
         explained: dict[str, Any] = {
             "id": decision.event_id,
             "member": decision.member,
@@ -113,7 +118,9 @@ class Desk:
                 for record in decision.records
             ],
         }
-        if isinstance(parsed, SignUpEvent):
+        if decision.withdrawn:
+            explained["withdrawn"] = True
+        elif isinstance(parsed, SignUpEvent):
             explained["understood"] = self._understood(parsed.data)
         return explained
 
@@ -133,7 +140,8 @@ class Desk:
             return records
         # An erasure that comes late, after a newer update, is an erasure all the same.
         time_ms = None if event.time is None or is_erasure else int(event.time.timestamp() * 1000)
-        return Accepted(event.type, event.id, event.source, member, records, time_ms)
+        withdrawn = isinstance(event, SignUpEvent) and not event.data.consent.introductions
+        return Accepted(event.type, event.id, event.source, member, records, time_ms, withdrawn)
 
     def _who(self, event: CloudEvent, partner: str | None, community: Community | None) -> Problem | None:
         if partner is not None and event.source != partner:
@@ -151,8 +159,9 @@ class Desk:
     ) -> tuple[Outgoing, ...] | Problem:
         if isinstance(event, SignUpEvent):
             data = event.data
-            if event.type is EventType.UPDATED and not data.consent.introductions:
-                # Taken back: what else the snapshot says is not ours to keep, nor to find fault with.
+            if not data.consent.introductions:
+                # Whether we knew them or not, they said no: what else the event says is not ours to keep, nor to
+                # find fault with. The answer is the same either way, and tells nobody whether they were here.
                 return leave_records(event, member, now_ms)
             place = self._place(data.place, community)
             if isinstance(place, Problem):
@@ -160,17 +169,17 @@ class Desk:
             available = self._available(data)
             if isinstance(available, Problem):
                 return available
-            kept = self._interests.words(data.interests)
-            problem = _unfit(data, kept, community, now_ms)
+            told = self._interests.of(data.interests)
+            problem = _unfit(data, told.interests, community, now_ms)
             if problem is not None:
                 return problem
             records = member_records(
                 event,
                 member,
                 place=place,
-                interests=kept,
+                interests=told.interests,
                 available=available,
-                life_topics=self._life_topics,
+                life_topics=self._going_through(data, told.life_topics),
                 now_ms=now_ms,
             )
             if self._has_webhook(event.source):
@@ -184,6 +193,12 @@ class Desk:
         if event.data.blocked == event.subject:
             return field_problem("/data/blocked", "must be somebody else than the subject")
         return block_records(event, member, now_ms)
+
+    def _going_through(self, data: SignUp, among_interests: tuple[str, ...]) -> tuple[str, ...]:
+        """Life topics, wherever they were told, if the member agreed to their use."""
+        if not data.consent.life_topics:
+            return ()
+        return tuple(dict.fromkeys((*self._life_topics.words(data.life_topics), *among_interests)))
 
     def _place(self, wanted: PlaceInput, community: Community) -> Place | Problem:
         """The place with its coordinates on the grid."""
@@ -229,34 +244,52 @@ class Desk:
         place = self._place(data.place, self._communities[data.community])
         assert isinstance(place, Place), "the event was accepted"
         return {
-            "interests": _words_understood(data.interests, self._interests),
-            "life_topics": _words_understood(data.life_topics, self._life_topics) if data.consent.life_topics else [],
+            "interests": [self._interest_understood(text, data.consent.life_topics) for text in data.interests],
+            "life_topics": [_word_understood(text, self._life_topics) for text in data.life_topics]
+            if data.consent.life_topics
+            else [],
             "place": {"name": place.name, "latitude": place.latitude, "longitude": place.longitude},
             "available": [{"given": text, "slots": _slots(self._read_times(text))} for text in data.available],
         }
 
+    def _interest_understood(self, text: str, may_use_life_topics: bool) -> dict[str, Any]:
+        entry = _word_understood(text, self._vocabulary)
+        told = self._interests.of_entry(text)
+        if told.life_topics:
+            entry |= {
+                "kept": told.interests,
+                "life_topics": told.life_topics,
+                "note": _AMONG_LIFE_TOPICS if may_use_life_topics else _SET_ASIDE,
+            }
+        return entry
 
-def _words_understood(given: tuple[str, ...], vocabulary: Vocabulary) -> list[dict[str, Any]]:
-    explained = []
-    for text in given:
-        understood = vocabulary.understand(text)
-        entry: dict[str, Any] = {"given": text, "kept": understood.kept, "known": understood.known}
-        if understood.did_you_mean:
-            entry["did_you_mean"] = understood.did_you_mean
-        explained.append(entry)
-    return explained
+
+def _read(event: bytes | Mapping[str, Any]) -> MemberEvent | Problem:
+    """An event from JSON. What was decoded is written out again, so that every way in is as strict as the others."""
+    try:
+        event_read: MemberEvent = READER.validate_json(event if isinstance(event, bytes) else orjson.dumps(event))
+        return event_read
+    except ValidationError as error:
+        return validation_problem(error)
+    except orjson.JSONEncodeError:
+        return Problem("invalid-event", 422, "The event is nested too deep.", "nothing in it needs more than 3 levels")
+
+
+def _word_understood(text: str, vocabulary: Vocabulary) -> dict[str, Any]:
+    understood = vocabulary.understand(text)
+    entry: dict[str, Any] = {"given": text, "kept": understood.kept, "known": understood.known}
+    if understood.did_you_mean:
+        entry["did_you_mean"] = understood.did_you_mean
+    return entry
 
 
 def _unfit(sign_up: SignUp, kept: tuple[str, ...], community: Community, now_ms: int) -> Problem | None:
-    if not sign_up.consent.introductions:
-        return field_problem(
-            "/data/consent/introductions",
-            "must be true: without it nobody is signed up (an update without it takes the consent back)",
-        )
-    # Of the birthday only the year is known: a member counts as adult when they surely are.
-    born_by = datetime.fromtimestamp(now_ms / 1000, UTC).year - community.adults_from_age - 1
+    # Of the birthday only the year is known: a member counts as adult when they surely are. New Year
+    # comes when it does where the community is, and so it does to the matcher.
+    year = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(community.time_zone)).year
+    born_by = year - community.adults_from_age - 1
     if sign_up.birth_year > born_by:
         return field_problem("/data/birth_year", f"must be {born_by} or earlier: this is for adults only")
     if not kept:
-        return field_problem("/data/interests", "must hold at least one word")
+        return field_problem("/data/interests", "must hold at least one word; life topics are no interests")
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from services.intake.accept import Accepted, Desk
+from services.intake.bodies import TooLarge, read_body, throw_away
 from services.intake.claims import Verdict
 from services.intake.deadlines import Deadlines
 from services.intake.documented import DOCUMENTED
@@ -46,7 +47,7 @@ _EVENTS_PATH = "/v1/events"
 _KEY_LETTERS_MAX = 200
 _DRY_RUN = {"false": False, "0": False, "true": True, "1": True}
 _CLOSE = (b"connection", b"close")
-"""Whoever sends too much or too slowly is not listened to any longer."""
+"""Whoever sends too much or too slowly is not listened to much longer."""
 _SOON = (b"retry-after", b"1")
 _SOON_IF_BUSY: dict[bool, tuple[tuple[bytes, bytes], ...]] = {True: (_SOON,), False: ()}
 _TOO_MANY = Problem("too-many-requests", 429, "That is more than agreed.", "Retry-After says when to go on")
@@ -94,11 +95,11 @@ class EventsEndpoint:
         except ClientDisconnect:
             return  # nobody is there to be answered
         except Exception:  # To be logged by the server; without this it would answer by itself, and bare.
-            await self._send(send, _problem_answer(FAILED))
+            await self._send(receive, send, _problem_answer(FAILED))
             raise
-        await self._send(send, answer)
+        await self._send(receive, send, answer)
 
-    async def _send(self, send: Send, answer: Answer) -> None:
+    async def _send(self, receive: Receive, send: Send, answer: Answer) -> None:
         await send(
             {
                 "type": "http.response.start",
@@ -111,7 +112,13 @@ class EventsEndpoint:
                 ],
             }
         )
-        await send({"type": "http.response.body", "body": answer.body})
+        if _CLOSE in answer.headers:
+            await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+            with suppress(TimeoutError), self._deadlines.within(self._settings.body_seconds_max):
+                await throw_away(receive)
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await send({"type": "http.response.body", "body": answer.body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         headers: Headers = dict(scope["headers"])
@@ -144,11 +151,13 @@ class EventsEndpoint:
             return self._refused(problem)
         try:
             with self._deadlines.within(self._settings.body_seconds_max):
-                body = await _read(receive, headers.get(b"content-length", b""), self._settings.body_bytes_max)
+                body = await read_body(receive, headers.get(b"content-length", b""), self._settings.body_bytes_max)
         except TimeoutError:
             return self._refused(_TOO_SLOW, _CLOSE)
-        if isinstance(body, Problem):
-            return self._refused(body, _CLOSE)
+        if isinstance(body, TooLarge):
+            detail = f"at most {self._settings.body_bytes_max} bytes"
+            too_large = Problem("too-large", 413, "The request is too large.", detail)
+            return self._refused(too_large) if body.is_over else self._refused(too_large, _CLOSE)
         if partner.signature_required or (partner.signing_secrets and b"webhook-signature" in headers):
             problem = signature_problem(partner, headers, body, self._clock())
             if problem is not None:
@@ -334,31 +343,12 @@ def _key_problem(headers: Headers) -> Problem | None:
     return Problem("bad-idempotency-key", 422, "The key cannot be used.", detail)
 
 
-async def _read(receive: Receive, declared: bytes, bytes_max: int) -> bytes | Problem:
-    """The body, refused as soon as it is known to be too large: before it is read, if it says so itself."""
-    if declared.isdigit() and int(declared) > bytes_max:
-        return _too_large(bytes_max)
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk = message.get("body", b"")
-        if len(body) + len(chunk) > bytes_max:
-            return _too_large(bytes_max)
-        body = body + chunk if body else chunk
-        more = message.get("more_body", False)
-    return body
-
-
-def _too_large(bytes_max: int) -> Problem:
-    return Problem("too-large", 413, "The request is too large.", f"at most {bytes_max} bytes")
-
-
 def _told(decision: Accepted, verdict: Verdict) -> dict[str, Any]:
     told: dict[str, Any] = {"id": decision.event_id, "member": decision.member}
     if verdict is Verdict.STALE:
         told["superseded"] = True
+    if decision.withdrawn:
+        told["withdrawn"] = True
     return told
 
 

@@ -17,8 +17,10 @@ from services.intake.erasures import Erasures
 from services.intake.gazetteer import load_gazetteers
 from services.intake.keyring import keyring_of
 from services.intake.ledger import Ledger
+from services.intake.openapi import documents
 from services.intake.partners import keep
 from services.intake.problem_answers import failed, speak_of_problems
+from services.intake.problem_pages import problems_router
 from services.intake.sealer import Sealer
 from services.intake.settings import IntakeSettings
 from services.intake.signups import SignUpReader
@@ -191,6 +193,7 @@ def build_app(
     speak_of_problems(app)
     app.include_router(events_router(EventsEndpoint(desk, keyring, ledger, settings, metrics, clock)))
     app.include_router(vocabulary_router(gazetteers))
+    app.include_router(problems_router())
     app.include_router(health_router(registry, not_ready_because, refresh))
     app.include_router(
         asyncapi_router(
@@ -215,4 +218,5 @@ def build_app(
             },
         )
     )
+    documents(app, settings.batch_events_max)
     return app

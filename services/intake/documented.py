@@ -1,85 +1,76 @@
-"""What OpenAPI says about the partner API."""
+"""What OpenAPI says about `POST /v1/events`: the modes, the answers, and an example of each."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from services.intake import examples
 from services.intake.envelopes import BATCH, JSON, STRUCTURED
-from services.intake.events import EVENT_MODELS
+from services.intake.explanations import EXPLANATIONS
 from services.intake.problems import PROBLEM_MEDIA_TYPE
 from shared.contracts import EventType
 
-_PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {
-                    "pointer": {"type": "string"},
-                    "detail": {"type": "string"},
-                    "choices": {"type": "array", "items": {"type": "string"}},
-                },
-            },
-        },
-    },
+_ANSWERED_TO_EVENTS = {
+    "no-key", "bad-signature", "foreign-source", "not-your-community", "too-slow", "under-way", "erased", "too-large",
+    "batch-too-large", "media-type", "not-json", "invalid-event", "not-a-batch", "bad-envelope", "bad-dry-run",
+    "bad-idempotency-key", "other-body", "too-many-requests", "not-acknowledged",
+}  # fmt: skip
+_WHY = {
+    400: "The body is not JSON.",
+    401: "No valid API key, or a signature that is wrong.",
+    403: "The source or the community is not yours.",
+    404: "There is nothing of this name.",
+    408: "The body came too slowly.",
+    409: "The same event, or one about the same member, is under way. Send the same again.",
+    410: "The member asked to be erased: nothing of theirs is taken in any more.",
+    413: "Too large.",
+    415: "The content type is not understood.",
+    422: "The event cannot be used; `errors` points at the fields.",
+    429: "More than agreed; `Retry-After` says when to go on.",
+    503: "Kafka did not acknowledge in time. Send the same again.",
 }
-
-_RESULT_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "id": {"type": ["string", "null"]},
-        "status": {"type": "integer"},
-        "member": {"type": "string"},
-        "superseded": {"type": "boolean", "description": "A newer event about this member was accepted before."},
-        "problem": _PROBLEM_SCHEMA,
-    },
+_RATE = {
+    "RateLimit-Limit": "Events a second that were agreed.",
+    "RateLimit-Remaining": "Events that may be sent at once.",
+    "RateLimit-Reset": "Seconds until all of it may be sent again.",
 }
-_BATCH_RESULT_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["results"],
-    "properties": {"results": {"type": "array", "items": _RESULT_SCHEMA}},
-}
-_ANSWER: dict[str, Any] = {"application/json": {"schema": {"anyOf": [_RESULT_SCHEMA, _BATCH_RESULT_SCHEMA]}}}
+_RETRY_AFTER = {"Retry-After": "Seconds to wait."}
+_WAITED_AFTER = (409, 429, 503)
 
 
-def _event_schema() -> dict[str, Any]:
-    """The schema of one event, whole in itself: OpenAPI has it inline, once for each media type."""
-    return {"oneOf": [_inlined(model.model_json_schema()) for model in EVENT_MODELS]}
+def ref(name: str) -> dict[str, str]:
+    """The reference to a named schema."""
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _data_schema() -> dict[str, Any]:
-    """The schema of an event's data alone, for binary mode."""
+def problem_answer(*kinds: str) -> dict[str, Any]:
+    """The answer of some kinds of problems, all of one status."""
+    [status] = {EXPLANATIONS[kind].status for kind in kinds}
     return {
-        "anyOf": [_inlined(model.model_json_schema())["properties"]["data"] for model in EVENT_MODELS],
-        "description": "The data alone; the rest is in ce- headers, which must all be there but for ce-time.",
+        "description": _WHY[status],
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": ref("Problem"), "examples": examples.problems(kinds)}},
     }
 
 
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    inlined: dict[str, Any] = _inline(schema, schema.pop("$defs", {}))
-    return inlined
+def _problem_answers() -> dict[int, dict[str, Any]]:
+    by_status: dict[int, list[str]] = {}
+    for kind, explanation in EXPLANATIONS.items():
+        if kind in _ANSWERED_TO_EVENTS:
+            by_status.setdefault(explanation.status, []).append(kind)
+    answers = {status: problem_answer(*kinds) for status, kinds in by_status.items()}
+    for status, answer in answers.items():
+        headers = {} if status == 401 else _RATE
+        answer["headers"] = _headers(headers | (_RETRY_AFTER if status in _WAITED_AFTER else {}))
+    return answers
 
 
-def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
-    if isinstance(schema, dict):
-        if "$ref" in schema:
-            return _inline(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
-        return {key: _inline(value, definitions) for key, value in schema.items()}
-    if isinstance(schema, list):
-        return [_inline(item, definitions) for item in schema]
-    return schema
+def _headers(told: dict[str, str]) -> dict[str, Any]:
+    return {name: {"description": text, "schema": {"type": "integer", "minimum": 0}} for name, text in told.items()}
 
 
-def _problem_answer(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA}}}
+def _answer(description: str, schema: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema, "examples": shown}}
+    return {"description": description, "content": content, "headers": _headers(_RATE)}
 
 
 def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
@@ -94,28 +85,28 @@ def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
 
 DOCUMENTED: dict[str, Any] = {
     "summary": "Send one event, or a batch",
+    "operation_id": "sendEvents",
     "status_code": 202,
     "responses": {
-        200: {"description": "A dry run: what would be stored, and how it was understood.", "content": _ANSWER},
-        202: {"description": "Accepted: acknowledged by all replicas.", "content": _ANSWER},
-        207: {
-            "description": "A batch of which some events are not accepted, or would not be: a result for each.",
-            "content": {"application/json": {"schema": _BATCH_RESULT_SCHEMA}},
-        },
-        400: _problem_answer("The body is not JSON."),
-        401: _problem_answer("No valid API key, or a signature that is wrong."),
-        403: _problem_answer("The source or the community is not yours."),
-        408: _problem_answer("The body came too slowly."),
-        410: _problem_answer("The member asked to be erased: nothing of theirs is taken in any more."),
-        409: _problem_answer("The same event, or one about the same member, is under way. Send the same again."),
-        413: _problem_answer("Too large."),
-        415: _problem_answer("The content type is not understood."),
-        422: _problem_answer("The event cannot be used; `errors` points at the fields."),
-        429: _problem_answer("More than agreed; `Retry-After` says when to go on."),
-        503: _problem_answer("Kafka did not acknowledge in time. Send the same again."),
+        200: _answer(
+            "A dry run: what would be stored, and how it was understood.",
+            ref("DryRunAnswer"),
+            examples.explained(),
+        ),
+        202: _answer(
+            "Accepted: acknowledged by all replicas.",
+            ref("Answer"),
+            examples.accepted(),
+        ),
+        207: _answer(
+            "A batch of which some events are not accepted, or would not be: a result for each.",
+            ref("BatchResults"),
+            examples.partly(),
+        ),
+        **_problem_answers(),
     },
     "openapi_extra": {
-        "security": [{"apiKey": []}],
+        "security": [{"apiKey": []}, {"apiKey": [], "webhookId": [], "webhookTimestamp": [], "webhookSignature": []}],
         "parameters": [
             {
                 "name": "dry_run",
@@ -136,9 +127,9 @@ DOCUMENTED: dict[str, Any] = {
         "requestBody": {
             "required": True,
             "content": {
-                STRUCTURED: {"schema": _event_schema()},
-                BATCH: {"schema": {"type": "array", "items": _event_schema()}},
-                JSON: {"schema": _data_schema()},
+                STRUCTURED: {"schema": ref("Event"), "examples": examples.events()},
+                BATCH: {"schema": ref("EventBatch"), "examples": examples.batches()},
+                JSON: {"schema": ref("EventData"), "examples": examples.data()},
             },
         },
     },

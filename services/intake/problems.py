@@ -12,7 +12,16 @@ from typing import Any
 from pydantic import ValidationError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+PROBLEM_PATH = "/problems"
+"""Under it, each kind of problem is explained: see `services.intake.explanations`."""
 _FIELDS_NAMED_MAX = 20
+_IN_PLAIN_WORDS = {
+    "bool_type": "must be true or false, as JSON writes them: without quotes, and neither 1 nor 0",
+    "int_from_float": "must be a whole number: nothing behind the decimal point",
+    "float_type": "must be a number, as JSON writes it: without quotes",
+    "finite_number": "must be a number, as JSON writes it: neither NaN nor infinite",
+}
+"""Instead of what pydantic says, by its name for the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +44,15 @@ class Problem:
     detail: str = ""
     errors: tuple[FieldError, ...] = ()
 
+    @property
+    def type(self) -> str:
+        """The URI reference that RFC 9457 asks for: relative to intake's address, where it leads to a page."""
+        return f"{PROBLEM_PATH}/{self.kind}"
+
     def to_json(self) -> dict[str, Any]:
         """The problem as RFC 9457 has it."""
         body: dict[str, Any] = {
-            "type": f"urn:london-connection:problem:{self.kind}",
+            "type": self.type,
             "title": self.title,
             "status": self.status,
         }
@@ -91,4 +105,4 @@ def _without_input(item: Any) -> str:
     if item["type"] == "union_tag_not_found":
         return "type is missing"
     message: str = item["msg"]
-    return message
+    return _IN_PLAIN_WORDS.get(item["type"], message)

@@ -12,7 +12,6 @@ import orjson
 
 from services.intake.events import BlockEvent, LeaveEvent, PauseEvent, SignUpEvent
 from services.intake.gazetteer import Place
-from services.intake.vocabulary import Vocabulary
 from shared import topics
 from shared.contracts import EventType, PartnerPreference, PartnerPreferenceKind, PartnerRequest, PartnerRequestKind
 from shared.ids import member_id
@@ -27,7 +26,7 @@ def member_records(
     place: Place,
     interests: tuple[str, ...],
     available: tuple[Slot, ...],
-    life_topics: Vocabulary,
+    life_topics: tuple[str, ...],
     now_ms: int,
 ) -> tuple[Outgoing, ...]:
     """The contact and the profile. `accepted_at_ms` stands last in both: what is before it says what the event says."""
@@ -55,7 +54,7 @@ def member_records(
         "longitude": place.longitude,
         "travel_km": data.travel_km,
         "interests": interests,
-        "life_topics": life_topics.words(data.life_topics) if data.consent.life_topics else (),
+        "life_topics": life_topics,
         "openness": {
             "shares": openness.shares,
             "listens": openness.listens,

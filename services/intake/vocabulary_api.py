@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from services.intake.documented import ref
 from services.intake.gazetteer import Gazetteer
 from services.intake.vocabulary import interests, life_topics
 from shared.slots import SLOTS
@@ -29,22 +29,28 @@ def vocabulary_router(gazetteers: Mapping[str, Gazetteer]) -> APIRouter:
     tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
     headers = {"ETag": tag, "Cache-Control": _CACHED}
     router = APIRouter(tags=["partners"])
-    names: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
-    by_name: dict[str, Any] = {"type": "object", "additionalProperties": names}
-    schema = {
-        "type": "object",
-        "required": ["interests", "life_topics", "slots", "places"],
-        "properties": {"interests": by_name, "life_topics": by_name, "slots": names, "places": by_name},
+    example = {
+        "interests": {"Sport and movement": ["football"]},
+        "life_topics": {"Family": ["new parent"]},
+        "slots": ["tue-evening"],
+        "places": {"london": ["Notting Hill"]},
     }
 
     @router.get(
         "/v1/vocabulary",
         summary="The words that are known",
+        operation_id="readVocabulary",
         response_class=Response,
         responses={
             200: {"description": "Interests and life topics by group, codes of times, places by community.",
-                  "content": {"application/json": {"schema": schema}}},
+                  "content": {"application/json": {"schema": ref("Vocabulary"), "example": example}}},
             304: {"description": "As you have it: the ETag is the same."},
+        },
+        openapi_extra={
+            "parameters": [
+                {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"},
+                 "description": "The ETag of what you have."}
+            ]
         },
     )  # fmt: skip
     async def vocabulary(request: Request) -> Response:

@@ -32,7 +32,8 @@ THERE, ERASED, NOT_THERE = "is-there", "was-erased", "never-was"
 """Subjects of the foreign partner's: the answers must not tell which is which."""
 NAMES_MEMBERS = {("post", "/v1/events")}
 NAMES_NOBODY = {("get", "/v1/vocabulary"), ("get", "/livez"), ("get", "/readyz"), ("get", "/metrics"),
-                ("get", "/asyncapi"), ("get", "/asyncapi.json")}  # fmt: skip
+                ("get", "/asyncapi"), ("get", "/asyncapi.json"),
+                ("get", "/problems"), ("get", "/problems/{kind}")}  # fmt: skip
 SIGN_UPS = {EventType.SIGNED_UP, EventType.UPDATED}
 
 

@@ -117,6 +117,23 @@ def until(condition: Callable[[], bool]) -> None:
     asyncio.run(poll())
 
 
+def test_a_no_lets_go_of_who_was_here_and_stores_nothing_of_who_was_not(
+    intake: tuple[TestClient, Lifeline], kafka_settings: KafkaSettings
+) -> None:
+    client, _ = intake
+    assert client.post("/v1/events", json=event("agreed once"), headers=HEADERS).status_code == 202
+    for subject in ("agreed once", "never agreed"):
+        no = event(subject) | {"id": f"no of {subject}"}
+        no["data"]["consent"]["introductions"] = False
+        answer = client.post("/v1/events", json=no, headers=HEADERS)
+        assert (answer.status_code, answer.json()["withdrawn"]) == (202, True)
+        for topic in ("profiles", "contacts"):
+            assert read(kafka_settings, topic)[member(subject)][-1] is None
+        [request] = read(kafka_settings, "partner-requests")[member(subject)]
+        assert b'"left"' in (request or b"")
+    assert all(values == [None] for values in [read(kafka_settings, "contacts")[member("never agreed")]])
+
+
 def test_202_means_that_it_is_in_the_topics(intake: tuple[TestClient, Lifeline], kafka_settings: KafkaSettings) -> None:
     client, _ = intake
     answer = client.post("/v1/events", json=event("one"), headers=HEADERS)
@@ -263,7 +280,7 @@ def test_who_asks_to_be_erased_is_forgotten_and_never_taken_in_again(
         until(lambda topic=topic: read(kafka_settings, topic)[member("erased")][-1] is None)
     refused = client.post("/v1/events", json=event("erased"), headers=HEADERS)
     assert refused.status_code == 410
-    assert refused.json()["type"].endswith(":erased")
+    assert refused.json()["type"].endswith("/erased")
     assert client.post("/v1/events", json=event("somebody else"), headers=HEADERS).status_code == 202
     with TestClient(build_app(intake_settings(), kafka_settings, Lifeline())) as another:
         until(lambda: another.get("/readyz").status_code == 200)

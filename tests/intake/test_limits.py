@@ -131,7 +131,7 @@ async def test_whoever_sends_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_too_large_a_body_is_cut_off_whether_it_says_so_or_not() -> None:
-    async with Server(body_bytes_max=10_000) as port:
+    async with Server(body_bytes_max=10_000, body_seconds_max=1) as port:
         declared = await said(port, HEAD + b"Content-Length: 10001\r\n\r\n")
         assert b" 413 " in declared.splitlines()[0]
 

@@ -108,6 +108,10 @@ def test_each_good_one_arrives_once_and_each_bad_one_is_told_why(
         runner = CliRunner()
         assert runner.invoke(cli, ["partner", "add", "new-app"]).exit_code == 0
         names = [letter.name for letter in found if letter.reason.startswith("unknown-source")]
+        listed = runner.invoke(cli, ["dead-letters", "list", "--reason", "Unknown-Source"])
+        assert f"{len(names)} dead letters" in listed.output
+        assert "invalid-event" not in listed.output
+        assert "0 dead letters" in runner.invoke(cli, ["dead-letters", "list", "--reason", "no such reason"]).output
         for _ in range(2):
             assert runner.invoke(cli, ["dead-letters", "replay", *names[:20]]).exit_code == 0
         wanted = {member_id("london", "new-app", f"s-{number}") for number in range(BAD // 10)}

@@ -503,7 +503,7 @@ def test_of_a_rejected_event_its_id_and_where_it_is_wrong_are_told_and_nothing_o
     value = WebhookDelivery.model_validate_json(told.value or b"")
     assert value.data == {
         "event": "e-1",
-        "problem": "urn:london-connection:problem:invalid-event",
+        "problem": "/problems/invalid-event",
         "pointers": ["/data/place/name"],
     }
     assert "Amara" not in (told.value or b"").decode()

@@ -35,7 +35,7 @@ def rejection(
         return None
     place = f"{message.topic}/{message.partition}@{message.offset}"
     data: dict[str, str | int | list[str]] = {
-        "problem": f"urn:london-connection:problem:{problem.kind}",
+        "problem": problem.type,
         "pointers": [error.pointer for error in problem.errors[:_POINTERS_MAX] if _POINTER.fullmatch(error.pointer)],
     }
     if event_id is not None:

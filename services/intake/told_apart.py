@@ -1,0 +1,67 @@
+"""What people wrote among their interests, told apart: what they love to do, and what they are going through.
+
+Somebody who writes "grief" or "sober 6 months" among their interests has told a life topic,
+and whether that may be used is not asked by the field that it stands in: it is asked by the
+consent to life topics. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from services.intake.spelling import plain
+from services.intake.vocabulary import Vocabulary
+
+_SEPARATORS = (re.compile(r"[,;|]"), re.compile(r"[/&+()\[\]]|\b(?:and|n|but|after|since)\b", re.IGNORECASE))
+"""Of the entries of a list, and of what is told in one breath."""
+_PARTS_MAX = 10
+_REMEMBERED = 65_536
+
+
+class ToldApart(NamedTuple):
+    """What one entry, or several, are kept as."""
+
+    interests: tuple[str, ...]
+    life_topics: tuple[str, ...]
+    """To be used only with a consent of their own."""
+
+
+class Interests:
+    """Tells interests from life topics by the two vocabularies; what is in neither is an interest in own words."""
+
+    def __init__(self, interests: Vocabulary, life_topics: Vocabulary) -> None:
+        self._interests = interests
+        self._life_topics = life_topics
+        self.of_entry = lru_cache(maxsize=_REMEMBERED)(self._of_entry)
+
+    def of(self, written: Iterable[str]) -> ToldApart:
+        """Of several entries, in their order, each word once."""
+        return _together([self.of_entry(entry) for entry in written])
+
+    def _of_entry(self, entry: str, separators: tuple[re.Pattern[str], ...] = _SEPARATORS) -> ToldApart:
+        understood = self._interests.understand(entry)
+        if understood.known:
+            return ToldApart(understood.kept, ())
+        topic = self._life_topics.understand(entry)
+        if topic.known:
+            return ToldApart((), topic.kept)
+        if separators:
+            separator, *finer = separators
+            parts = [part for part in separator.split(entry) if plain(part)][:_PARTS_MAX]
+            told = _together([self._of_entry(part, tuple(finer)) for part in parts])
+            if told.life_topics:
+                return told
+        # No life topic is in it: then it is kept as the vocabulary keeps it, and not in our parts.
+        return ToldApart(understood.kept, ())
+
+
+def _together(parts: Iterable[ToldApart]) -> ToldApart:
+    interests: dict[str, None] = {}
+    life_topics: dict[str, None] = {}
+    for part in parts:
+        interests.update(dict.fromkeys(part.interests))
+        life_topics.update(dict.fromkeys(part.life_topics))
+    return ToldApart(tuple(interests), tuple(life_topics))
