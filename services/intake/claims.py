@@ -75,18 +75,18 @@ class Claims:
         """Take in a page that was written at `at_ms`; the verdict on each of its claims, in their order."""
         self._forget(at_ms - self._remembered_ms)
         instance, way = page.instance, page.way
-        claims, newest, order = self._claims, self._newest, self._order
+        claims, order = self._claims, self._order
         verdicts = []
         for fields in page.entries:
             step, event, digest, member, time_ms = fields
             if step != _CLAIMED:
                 self._end(step, event, instance)
-            elif event in claims or member in newest or member == NOBODY:
+            elif event in claims or member == NOBODY or not self._is_plainly_next(member, time_ms, instance):
                 verdicts.append(self._claim(fields, instance, way, at_ms))
             else:
-                # What nearly all of them are: an event that nobody knows, about a member of whom nobody does.
+                # What nearly all of them are.
                 claims[event] = _Claim(digest, _CLAIMED, instance, way, at_ms, at_ms)
-                newest[member] = (time_ms, event)
+                self._newest[member] = (time_ms, event)
                 order.append((at_ms, event, member))
                 verdicts.append(_WON)
         return verdicts
@@ -107,6 +107,14 @@ class Claims:
     def since_ms(self, event: bytes) -> int:
         """When the event was first taken in hand; it must be known."""
         return self._claims[event].since_ms
+
+    def _is_plainly_next(self, member: bytes, time_ms: int, instance: bytes) -> bool:
+        """Whether a new event about a member is not older than what is known, and nobody else can have them in hand."""
+        newest = self._newest.get(member)
+        if newest is None:
+            return True
+        other = self._claims.get(newest[1])
+        return time_ms >= newest[0] and (other is None or other.instance == instance)
 
     def _end(self, step: int, event: bytes, instance: bytes) -> None:
         known = self._claims.get(event)

@@ -131,6 +131,25 @@ STEPS = st.lists(
 )
 
 
+class _TheLongWay(Claims):
+    """Looks closely at each claim."""
+
+    def _is_plainly_next(self, member: bytes, time_ms: int, instance: bytes) -> bool:
+        return False
+
+
+@given(STEPS, st.lists(st.sampled_from("mn"), min_size=60, max_size=60))
+def test_the_short_way_for_most_claims_leads_where_the_long_one_does(
+    steps: list[tuple[bytes, str, str, int, Step, int]], members: list[str]
+) -> None:
+    short, long = claims(), _TheLongWay(remembered_ms=24 * HOUR_MS, lease_ms=LEASE_MS)
+    at_ms = 0
+    for (by, name, says, time_ms, step, later_ms), member in zip(steps, members, strict=False):
+        at_ms += later_ms
+        one = entry(name, says=says, member=member, time_ms=time_ms, step=step)
+        assert put(short, one, by=by, at_ms=at_ms) == put(long, one, by=by, at_ms=at_ms)
+
+
 @given(STEPS)
 def test_at_no_time_have_two_the_same_event_in_hand(steps: list[tuple[bytes, str, str, int, Step, int]]) -> None:
     known, twin = claims(), claims()
