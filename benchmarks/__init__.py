@@ -4,6 +4,7 @@
 
 ============ ========================================================================
 `intake`     sign-ups over HTTP to acknowledged in Kafka, beside a bare ASGI app
+`extras`     what a partner's webhook, and sealed contacts, cost a sign-up
 `topic`      a topic's way through a service, beside a bare aiokafka loop
 `restart`    the matcher with 200,000 profiles: seconds until it is ready
 `emails`     the notifier's sending path beside a bare aiosmtplib loop

@@ -15,8 +15,8 @@ from benchmarks.report import as_json, keep, machine, show
 
 _WIDTH_IN_A_FILE = 140
 NAMES = (
-    "intake", "topic", "restart", "latency", "emails", "interests", "candidates", "pairing", "grouping", "round",
-    "waiting", "arrivals",
+    "intake", "extras", "topic", "restart", "latency", "emails", "interests", "candidates", "pairing", "grouping",
+    "round", "waiting", "arrivals",
 )  # fmt: skip
 
 

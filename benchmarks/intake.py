@@ -40,7 +40,7 @@ QUICK = Bounds(people=500, rounds=2, warm_up_seconds=0.3, seconds=0.7)
 
 
 @dataclass(slots=True)
-class _Side:
+class Side:
     """What was measured of one program with one kind of request, round by round."""
 
     process: Running
@@ -70,12 +70,12 @@ def run(bounds: Bounds, tell: Callable[[str], None]) -> Findings:
             running(["-m", "benchmarks.bare_app", "--port", str(port)], port=port, environment=environment) as bare,
         ):
             assert kafka.pid is not None
-            sides = {(kind, who.pid): _Side(who) for kind in files for who in (ours, bare)}
+            sides = {(kind, who.pid): Side(who) for kind in files for who in (ours, bare)}
             for number in range(bounds.rounds):
                 for kind in files:
                     # Who goes first alternates: what is left over from one side falls on both.
                     for who in (ours, bare) if number % 2 == 0 else (bare, ours):
-                        _measure(sides[kind, who.pid], kind, files[kind], bounds, kafka.pid)
+                        measure(sides[kind, who.pid], kind, files[kind], bounds, kafka.pid)
                 tell(f"round {number + 1} of {bounds.rounds}")
             return _findings({kind: (sides[kind, ours.pid], sides[kind, bare.pid]) for kind in files})
 
@@ -89,12 +89,13 @@ def _write_bodies(folder: Path, people: int) -> dict[str, Path]:
     return files
 
 
-def _measure(side: _Side, kind: str, bodies: Path, bounds: Bounds, kafka_pid: int) -> None:
+def measure(side: Side, kind: str, bodies: Path, bounds: Bounds, kafka_pid: int, *, key: str = KEY) -> None:
+    """Load one program for one round. Raises `RuntimeError` if not everything was accepted."""
     arguments: dict[str, Any] = {
         "port": side.process.port,
         "bodies": bodies,
         "content-type": kind,
-        "key": KEY,
+        "key": key,
         "connections": CONNECTIONS,
         "warm-up": bounds.warm_up_seconds,
         "seconds": bounds.seconds,
@@ -112,7 +113,7 @@ def _measure(side: _Side, kind: str, bodies: Path, bounds: Bounds, kafka_pid: in
     side.shares.append((cores[0] / found["seconds"], cores[1] / found["seconds"], cores[2] / found["seconds"]))
 
 
-def _findings(sides: dict[str, tuple[_Side, _Side]]) -> Findings:
+def _findings(sides: dict[str, tuple[Side, Side]]) -> Findings:
     figures, notes = [], []
     names = {STRUCTURED: "event by event", BATCH: f"in batches of {BATCH_EVENTS}"}
     needed = {STRUCTURED: NEEDED_ONE, BATCH: NEEDED_BATCH}

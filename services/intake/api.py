@@ -39,7 +39,7 @@ from shared.contracts import EventType, Partner
 from shared.contracts.claim import Step, Way
 from shared.logs import logger
 from shared.metrics import IntakeMetrics
-from shared.security_headers import HEADERS, transport_security
+from shared.security_headers import HEADERS, RawHeaders, transport_security
 
 log = logger(__name__)
 
@@ -49,7 +49,8 @@ _DRY_RUN = {"false": False, "0": False, "true": True, "1": True}
 _CLOSE = (b"connection", b"close")
 """Whoever sends too much or too slowly is not listened to much longer."""
 _SOON = (b"retry-after", b"1")
-_SOON_IF_BUSY: dict[bool, tuple[tuple[bytes, bytes], ...]] = {True: (_SOON,), False: ()}
+_STALE = Verdict.STALE
+_SOON_IF_BUSY: dict[bool, RawHeaders] = {True: (_SOON,), False: ()}
 _TOO_MANY = Problem("too-many-requests", 429, "That is more than agreed.", "Retry-After says when to go on")
 _TOO_SLOW = Problem("too-slow", 408, "The body did not come in time.", "send it at once")
 Headers = Mapping[bytes, bytes]
@@ -61,7 +62,7 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     media_type: bytes = b"application/json"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: RawHeaders = ()
 
 
 class EventsEndpoint:
@@ -91,15 +92,15 @@ class EventsEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            answer = await self._answer(scope, receive)
+            answer, more = await self._answer(scope, receive)
         except ClientDisconnect:
             return  # nobody is there to be answered
         except Exception:  # To be logged by the server; without this it would answer by itself, and bare.
-            await self._send(receive, send, _problem_answer(FAILED))
+            await self._send(receive, send, _problem_answer(FAILED), ())
             raise
-        await self._send(receive, send, answer)
+        await self._send(receive, send, answer, more)
 
-    async def _send(self, receive: Receive, send: Send, answer: Answer) -> None:
+    async def _send(self, receive: Receive, send: Send, answer: Answer, more: RawHeaders) -> None:
         await send(
             {
                 "type": "http.response.start",
@@ -109,6 +110,7 @@ class EventsEndpoint:
                     (b"content-length", b"%d" % len(answer.body)),
                     *self._guarding,
                     *answer.headers,
+                    *more,
                 ],
             }
         )
@@ -120,11 +122,12 @@ class EventsEndpoint:
         else:
             await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[Answer, RawHeaders]:
+        """The answer, and the headers that say what the partner may send."""
         headers: Headers = dict(scope["headers"])
         partner = self._keyring.partner(headers.get(b"authorization", b"").decode("latin-1"))
         if partner is None:
-            return self._refused(Problem("no-key", 401, "Send your API key.", "Authorization: Bearer KEY"))
+            return self._refused(Problem("no-key", 401, "Send your API key.", "Authorization: Bearer KEY")), ()
         allowance = self._limits.take(partner.source, partner.events_per_second, monotonic())
         if allowance.refused:
             # Refused often by whom it hits: so before the body is read, and with an answer that is ready.
@@ -134,12 +137,11 @@ class EventsEndpoint:
             answer = _TOO_MANY_ANSWER._replace(headers=(retry_after,))
         else:
             answer = await self._answer_partner(headers, partner, receive, scope["query_string"])
-        rate = (
+        return answer, (
             (b"ratelimit-limit", b"%d" % allowance.per_second),
             (b"ratelimit-remaining", b"%d" % allowance.left),
             (b"ratelimit-reset", b"%d" % allowance.full_seconds),
         )
-        return answer._replace(headers=answer.headers + rate)
 
     async def _answer_partner(self, headers: Headers, partner: Partner, receive: Receive, query: bytes) -> Answer:
         dry_run = _is_dry_run(query) if query else False
@@ -212,7 +214,7 @@ class EventsEndpoint:
         if problem is not None:
             return self._refused(problem, *_SOON_IF_BUSY[problem is BUSY])
         self._accepted[decision.event_type].inc()
-        return Answer(202, orjson.dumps(_told(decision, verdict)))
+        return Answer(202, orjson.dumps(_told(decision, verdict, {})))
 
     async def _store(self, partner: str, events: Sequence[Accepted], now_ms: int) -> list[Verdict]:
         """Claim and publish; what each event got. Raises `KafkaError` or `TimeoutError`: then send all again."""
@@ -239,16 +241,16 @@ class EventsEndpoint:
             decisions = [self._desk.accept(unpacked(event), partner=partner, now_ms=now_ms) for event in events]
         good = [decision for decision in decisions if isinstance(decision, Accepted)]
         verdicts = iter(await self._store(partner, good, now_ms))
-        results = []
+        results: list[dict[str, Any]] = []
         refused, busy = 0, False
-        kinds: Counter[str] = Counter()
+        kinds: list[str] = []
         for decision, event in zip(decisions, events or decisions, strict=True):
             if isinstance(decision, Accepted):
                 verdict = next(verdicts)
                 problem = problem_of(verdict)
                 if problem is None:
-                    results.append({"status": 202, **_told(decision, verdict)})
-                    kinds[decision.event_type] += 1
+                    results.append(_told(decision, verdict, {"status": 202}))
+                    kinds.append(decision.event_type)
                     continue
                 results.append({"id": decision.event_id, "status": problem.status, "problem": problem.to_json()})
                 busy |= verdict is Verdict.BUSY
@@ -257,7 +259,7 @@ class EventsEndpoint:
                 results.append(_refusal(problem, event))
             self._count(problem)
             refused += 1
-        for kind, times in kinds.items():
+        for kind, times in Counter(kinds).items():
             self._accepted[kind].inc(times)
         if busy:
             # The whole is to be sent again: for those that are accepted already that changes nothing.
@@ -343,9 +345,11 @@ def _key_problem(headers: Headers) -> Problem | None:
     return Problem("bad-idempotency-key", 422, "The key cannot be used.", detail)
 
 
-def _told(decision: Accepted, verdict: Verdict) -> dict[str, Any]:
-    told: dict[str, Any] = {"id": decision.event_id, "member": decision.member}
-    if verdict is Verdict.STALE:
+def _told(decision: Accepted, verdict: Verdict, told: dict[str, Any]) -> dict[str, Any]:
+    """What is said of an event that was accepted, behind what is `told` already."""
+    told["id"] = decision.event_id
+    told["member"] = decision.member
+    if verdict is _STALE:
         told["superseded"] = True
     if decision.withdrawn:
         told["withdrawn"] = True

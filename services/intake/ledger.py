@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from services.intake.accept import Accepted
 from services.intake.claims import Claims, Verdict
 from shared.clock import Clock
-from shared.contracts.claim import NOBODY, Entry, Page, Step, Way, from_bytes, to_bytes
+from shared.contracts.claim import NOBODY, Entry, Fields, Page, Step, Way, from_bytes, to_bytes
 from shared.lifeline import Lifeline
 from shared.logs import logger
 from shared.outgoing import Outgoing
@@ -35,27 +35,30 @@ _NOTES_WAIT_SECONDS = 0.02
 """Steps that nobody waits for are written with the next page, or after so long."""
 _CLOCKS_APART_MS = 5_000
 """How far the clocks of two instances may be from each other."""
+_ACCEPTED_AT = b',"accepted_at_ms":'
+_REFERENCES = REFERENCES.name
+_CLAIMED: int = Step.CLAIMED.value
+_WON, _WON_AGAIN = Verdict.WON, Verdict.WON_AGAIN
+_NAMES = blake2b(digest_size=16, person=b"event")
 _CLOCKED = re.compile(rb',"(?:accepted|requested|chosen)_at_ms":\d+')
 
 
 def claim_of(event: Accepted, now_ms: int) -> Entry:
     """The claim to an event: known by its source and id, and by what it says."""
-    digest = blake2b(event.event_type.encode(), digest_size=16)
-    for record in event.records:
-        if record.topic == REFERENCES.name:
-            continue  # Whether it is kept depends on the partner's webhook; the event says the same.
-        digest.update(unclocked(record.value))
+    event_type, event_id, source, member, records, time_ms, _ = event
+    # Whether a reference is kept depends on the partner's webhook; the event says the same.
+    said = [unclocked(record.value) for record in records if record.topic != _REFERENCES]
+    moment = b"" if time_ms is None else b"%d" % time_ms
     # An id is the partner's own: its length goes in, so that no two pairs can look alike.
-    name = f"{len(event.source)}:{event.source}:{event.event_id}".encode()
-    if event.time_ms is not None:
-        digest.update(b"%d" % event.time_ms)
+    name = _NAMES.copy()
+    name.update(f"{len(source)}:{source}:{event_id}".encode())
     return Entry(
-        Step.CLAIMED,
-        blake2b(name, digest_size=16, person=b"event").digest(),
-        digest.digest(),
-        event.member.encode()[2:18],  # of the hash that it is: 80 bits, which is enough for a day's members
+        _CLAIMED,
+        name.digest(),
+        blake2b(b"".join((event_type.encode(), *said, moment)), digest_size=16).digest(),
+        member.encode()[2:18],  # of the hash that it is: 80 bits, which is enough for a day's members
         # One from the future would make every event that is still to come an older one.
-        now_ms if event.time_ms is None else min(event.time_ms, now_ms),
+        now_ms if time_ms is None or time_ms > now_ms else time_ms,
     )
 
 
@@ -70,7 +73,7 @@ def unclocked(value: bytes | None) -> bytes:
     """A record's value without the time when we accepted it: the same whenever the event comes."""
     if value is None:
         return b"-"
-    at = value.rfind(b',"accepted_at_ms":')
+    at = value.rfind(_ACCEPTED_AT)
     return value[:at] if at >= 0 else _CLOCKED.sub(b"", value)
 
 
@@ -102,16 +105,18 @@ class Ledger:
 
     def on_record(self, record: ConsumerRecord) -> None:
         """A record of the topic `claims`, in its order."""
-        self._apply(record.partition, record.offset, record.timestamp, record.value or b"")
-
-    def _apply(self, partition: int, offset: int, at_ms: int, value: bytes) -> None:
+        offset, partition, value = record.offset, record.partition, record.value or b""
         if offset < self.next_offsets.get(partition, 0):
             return
-        self.next_offsets[partition] = offset + 1
         page = from_bytes(value)
         if page is None:
+            self.next_offsets[partition] = offset + 1
             log.error("claims_unreadable", partition=partition, offset=offset)
             return
+        self._take_in(partition, offset, record.timestamp, page)
+
+    def _take_in(self, partition: int, offset: int, at_ms: int, page: Page) -> None:
+        self.next_offsets[partition] = offset + 1
         verdicts = self.claims.apply(page, at_ms)
         if page.instance == self._instance:
             self._book(partition, Way(page.way)).read_back(page.number, verdicts)
@@ -128,11 +133,12 @@ class Ledger:
 
     def note(self, source: str, entries: Sequence[Entry], step: Step, way: Way) -> None:
         """Write down what became of claims that were won; soon, and nobody waits for it."""
-        steps = [entry._replace(step=step) for entry in entries]
+        of_step = (step.value,)
+        steps: list[Fields] = [of_step + entry[1:] for entry in entries]
         if step is Step.DONE:
             # Here it counts at once, or who asks again at once would be told to wait. That a claim is given
             # up counts when all have read it: until then another instance could not take it.
-            self.claims.apply(Page(self._instance, way, 0, iter(steps)), self._clock())
+            self.claims.end(self._instance, step, [entry.event for entry in entries])
         self._book(partition_of(source, self._partitions), way).note(steps, soon=step is Step.RELEASED)
 
     async def flush(self) -> None:
@@ -147,14 +153,14 @@ class Ledger:
 
         Raises what publishing raises; the claims are given up then.
         """
-        won = [n for n, verdict in enumerate(verdicts) if verdict is Verdict.WON or verdict is Verdict.WON_AGAIN]
+        won = [number for number, verdict in enumerate(verdicts) if verdict is _WON or verdict is _WON_AGAIN]
         if not won:
             return
         mine = [entries[number] for number in won]
         try:
             records: list[Outgoing] = []
             for number in won:
-                if verdicts[number] is Verdict.WON:
+                if verdicts[number] is _WON:
                     records.extend(events[number].records)
                 else:
                     records.extend(await self._left_to_store(events[number], entries[number], way))
@@ -176,7 +182,7 @@ class Ledger:
             book = self._books[partition, way] = _Book(self, partition, way)
         return book
 
-    async def send(self, partition: int, way: Way, number: int, entries: Sequence[Entry]) -> None:
+    async def send(self, partition: int, way: Way, number: int, entries: Sequence[Fields]) -> None:
         """Write one page; acknowledged.
 
         If nobody has written since what we know, there is nothing to be read before it, and it
@@ -186,7 +192,7 @@ class Ledger:
         page, at_ms = to_bytes(self._instance, way, number, entries), self._clock()
         stored = await self.producer.send_and_wait(CLAIMS.name, page, partition=partition, timestamp_ms=at_ms)
         if stored.offset == self.next_offsets.get(partition):
-            self._apply(partition, stored.offset, at_ms, page)
+            self._take_in(partition, stored.offset, at_ms, Page(self._instance, way, number, entries))
 
     def watch(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         """A task that must not die unheard."""
@@ -201,7 +207,7 @@ class _Book:
         self._partition = partition
         self._way = way
         self._number = 0
-        self._waiting: deque[tuple[Sequence[Entry], asyncio.Future[list[Verdict]] | None]] = deque()
+        self._waiting: deque[tuple[Sequence[Fields], asyncio.Future[list[Verdict]] | None]] = deque()
         self._sending: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._sent: dict[int, list[tuple[int, asyncio.Future[list[Verdict]]]]] = {}
@@ -212,7 +218,7 @@ class _Book:
         self._send_soon()
         return await answer
 
-    def note(self, entries: Sequence[Entry], *, soon: bool) -> None:
+    def note(self, entries: Sequence[Fields], *, soon: bool) -> None:
         self._waiting.append((entries, None))
         if soon:
             self._send_soon()
@@ -249,7 +255,7 @@ class _Book:
             self._sending = None
 
     async def _send_some(self) -> None:
-        entries: list[Entry] = []
+        entries: list[Fields] = []
         answers: list[tuple[int, asyncio.Future[list[Verdict]]]] = []
         while self._waiting and len(entries) < _ENTRIES_MAX:
             more, answer = self._waiting.popleft()

@@ -14,10 +14,13 @@ BUSY = Problem(
     "The same event, or another one about the same member, is under way.",
     "send the same again in a moment",
 )
+_WON = Verdict.WON
 
 
 def problem_of(verdict: Verdict) -> Problem | None:
     """The problem, or `None` if the event is accepted: now, or when it came before."""
+    if verdict is _WON:
+        return None
     if verdict is Verdict.OTHER_BODY:
         return _OTHER_BODY
     return BUSY if verdict is Verdict.BUSY else None

@@ -8,6 +8,8 @@ long as reading and checking the event does.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import orjson
 
 from services.intake.events import BlockEvent, LeaveEvent, PauseEvent, SignUpEvent
@@ -48,7 +50,7 @@ def member_records(
         "member": member,
         "partner": event.source,
         "birth_year": data.birth_year,
-        "languages": tuple(dict.fromkeys(data.languages)),
+        "languages": _each_once(data.languages),
         "place": place.name,
         "latitude": place.latitude,
         "longitude": place.longitude,
@@ -62,13 +64,23 @@ def member_records(
             "depth": openness.depth,
         },
         "available": available,
-        "looking_for": tuple(sorted(set(data.looking_for))),
+        "looking_for": _in_order(data.looking_for),
         "accepted_at_ms": now_ms,
     }
     return (
         Outgoing(topics.CONTACTS.name, data.community, member, orjson.dumps(contact)),
         Outgoing(topics.PROFILES.name, data.community, member, orjson.dumps(profile)),
     )
+
+
+@lru_cache(maxsize=1024)
+def _each_once(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
+
+
+@lru_cache(maxsize=16)
+def _in_order(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(words)))
 
 
 def reference_record(event: SignUpEvent, member: str, now_ms: int) -> Outgoing:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib import resources
+from itertools import chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import yaml
@@ -52,6 +54,7 @@ class Understood(NamedTuple):
     """Known words that it looks like, if it is not known."""
 
 
+_KEPT = attrgetter("kept")
 _NOTHING = Understood((), known=False)
 
 
@@ -84,8 +87,7 @@ class Vocabulary:
 
     def words(self, written: Iterable[str]) -> tuple[str, ...]:
         """What several entries are kept as, in their order, each word once."""
-        understand = self.understand
-        return tuple(dict.fromkeys([word for entry in written for word in understand(entry).kept]))
+        return tuple(dict.fromkeys(chain.from_iterable(map(_KEPT, map(self.understand, written)))))
 
     def _add(self, key: str, word: str, file: str) -> None:
         already = self._by_key.setdefault(key, word)

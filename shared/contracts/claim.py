@@ -14,7 +14,7 @@ Little-endian, no padding. Event and digest are BLAKE2b-128, member is a part of
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -53,16 +53,21 @@ class Entry(NamedTuple):
     """When it happened, at the partner's."""
 
 
+Fields = tuple[int, bytes, bytes, bytes, int]
+"""An `Entry`, or its fields without their names: there are two for each sign-up, and names take time."""
+
+
 class Page(NamedTuple):
     """What one instance wrote at once."""
 
     instance: bytes
     way: int
     number: int
-    entries: Iterator[Entry]
+    entries: Iterable[Fields]
+    """To be gone through once."""
 
 
-def to_bytes(instance: bytes, way: Way, number: int, entries: Iterable[Entry]) -> bytes:
+def to_bytes(instance: bytes, way: Way, number: int, entries: Iterable[Fields]) -> bytes:
     """A page as it stands on the topic."""
     return _HEAD.pack(_MAGIC, instance, way, number) + b"".join([_ENTRY.pack(*entry) for entry in entries])
 
@@ -72,4 +77,4 @@ def from_bytes(value: bytes) -> Page | None:
     if len(value) < _HEAD.size or (len(value) - _HEAD.size) % _ENTRY.size or value[:2] != _MAGIC:
         return None
     _, instance, way, number = _HEAD.unpack_from(value)
-    return Page(instance, way, number, map(Entry._make, _ENTRY.iter_unpack(memoryview(value)[_HEAD.size :])))
+    return Page(instance, way, number, _ENTRY.iter_unpack(memoryview(value)[_HEAD.size :]))

@@ -30,18 +30,22 @@ async def publish(producer: AIOKafkaProducer, records: Iterable[Outgoing], *, pa
     the caller sends all of them again (their keys make that harmless). A caller who
     stops waiting takes back what has not been sent yet.
     """
-    queues = _QUEUES.setdefault(producer, {})
+    queues = _QUEUES.get(producer)
+    if queues is None:
+        queues = _QUEUES[producer] = {}
     parcel = _Parcel()
-    for record in records:
-        place = (record.topic, partition_of(record.community, partitions))
+    missing = 0
+    for topic, community, key, value in records:
+        place = (topic, partition_of(community, partitions))
         queue = queues.get(place)
         if queue is None:
             queue = queues[place] = _Queue(*place)
-        queue.waiting.append((parcel, record.key.encode(), record.value))
+        queue.waiting.append((parcel, key.encode(), value))
         if queue.sending is None:
             queue.sending = asyncio.create_task(queue.send_all(producer))
-        parcel.missing += 1
-    if parcel.missing:
+        missing += 1
+    parcel.missing = missing  # None is sent before we wait.
+    if missing:
         await parcel.acknowledged
 
 
@@ -76,16 +80,17 @@ class _Queue:
 
     async def _send_some(self, producer: AIOKafkaProducer) -> None:
         batch = producer.create_batch()
+        waiting = self.waiting
         aboard: list[_Parcel] = []
-        while self.waiting:
-            parcel, key, value = self.waiting[0]
+        while waiting:
+            parcel, key, value = waiting[0]
             # Nobody waits for what was given up, or has failed already. Above all it must not
             # become part of a later transaction.
             if not parcel.acknowledged.done():
                 if batch.append(key=key, value=value, timestamp=None) is None:
                     break  # full; an empty batch takes any record
                 aboard.append(parcel)
-            self.waiting.popleft()
+            waiting.popleft()
         if not aboard:
             return
         batch.close()

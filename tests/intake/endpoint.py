@@ -19,7 +19,7 @@ from services.intake.claims import Claims
 from services.intake.keyring import keyring_of
 from services.intake.ledger import Ledger, unclocked
 from services.intake.settings import IntakeSettings
-from shared.contracts.claim import Entry, Way, from_bytes, to_bytes
+from shared.contracts.claim import Fields, Way, from_bytes, to_bytes
 from shared.lifeline import Lifeline
 from shared.metrics import IntakeMetrics
 from shared.outgoing import Outgoing
@@ -44,7 +44,7 @@ class Loopback(Ledger):
 
     owner: InMemory
 
-    async def send(self, partition: int, way: Way, number: int, entries: Sequence[Entry]) -> None:
+    async def send(self, partition: int, way: Way, number: int, entries: Sequence[Fields]) -> None:
         page = from_bytes(to_bytes(self._instance, way, number, entries))
         assert page is not None
         self._book(partition, way).read_back(number, self.claims.apply(page, self.owner.now_ms))

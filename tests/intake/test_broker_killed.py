@@ -21,8 +21,8 @@ from demo.kafka import EmbeddedKafka
 from shared.kafka.admin import ensure_topics
 from shared.settings import KafkaSettings
 
-EVENTS, IN_A_BATCH = 1_500, 5
-TOGETHER = (False, True, True, True, True)
+EVENTS, IN_A_BATCH = 1_200, 5
+TOGETHER = (False, True, True, True)
 """The kills in their order: whether intake dies with the broker."""
 SENDERS = 16
 HANGS_SECONDS_MAX = 1.0

@@ -12,14 +12,36 @@ from endpoint import BATCH, STRUCTURED, InMemory, event
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.intake.accept import Accepted
 from services.intake.claims import Claims, Verdict
+from services.intake.ledger import claim_of
 from services.intake.stored import Wanted
+from shared.contracts import EventType
 from shared.contracts.claim import ENTRY_BYTES, NOBODY, Entry, Step, Way, from_bytes, to_bytes
 from shared.outgoing import Outgoing
 
 HOUR_MS = 3_600_000
 LEASE_MS = 20_000
 ME, OTHER = b"instance", b"another1"
+
+
+def test_what_is_claimed_does_not_change_from_release_to_release() -> None:
+    # For a day it is compared with what earlier releases wrote: another digest would be another body.
+    records = (
+        Outgoing("contacts", "london", "m_1", b'{"a":1,"accepted_at_ms":5}'),
+        Outgoing("references", "london", "m_1", b'{"b":1,"accepted_at_ms":5}'),
+        Outgoing("profiles", "london", "m_1", None),
+    )
+    event = Accepted(EventType.SIGNED_UP, "e-1", "book-app", "m_h4rntvyzihbeivxx6qa4fosqve", records, 7)
+    assert claim_of(event, 9) == (
+        Step.CLAIMED,
+        bytes.fromhex("17373f517420026c6da768e82d3575eb"),
+        bytes.fromhex("6f925f6ed64862d564f5dde917ee5c49"),
+        b"h4rntvyzihbeivxx",
+        7,
+    )
+    assert claim_of(event, 5).time_ms == 5, "what comes from the future came now"
+    assert claim_of(event._replace(time_ms=None), 9).time_ms == 9
 
 
 def claims() -> Claims:
@@ -108,6 +130,25 @@ STEPS = st.lists(
     ),
     max_size=60,
 )
+
+
+class _TheLongWay(Claims):
+    """Looks closely at each claim."""
+
+    def _is_plainly_next(self, member: bytes, time_ms: int, instance: bytes) -> bool:
+        return False
+
+
+@given(STEPS, st.lists(st.sampled_from("mn"), min_size=60, max_size=60))
+def test_the_short_way_for_most_claims_leads_where_the_long_one_does(
+    steps: list[tuple[bytes, str, str, int, Step, int]], members: list[str]
+) -> None:
+    short, long = claims(), _TheLongWay(remembered_ms=24 * HOUR_MS, lease_ms=LEASE_MS)
+    at_ms = 0
+    for (by, name, says, time_ms, step, later_ms), member in zip(steps, members, strict=False):
+        at_ms += later_ms
+        one = entry(name, says=says, member=member, time_ms=time_ms, step=step)
+        assert put(short, one, by=by, at_ms=at_ms) == put(long, one, by=by, at_ms=at_ms)
 
 
 @given(STEPS)
