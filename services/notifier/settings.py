@@ -22,7 +22,7 @@ class NotifierSettings(ContactsSettings, ServiceSettings):
     http_port: Port = 8003
     public_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8003")
     """What links in emails begin with: where members reach our pages."""
-    link_secret: SecretStr
+    link_secret: Annotated[SecretStr, Field(min_length=16)]
     """Signs the links in emails and keys the Message-IDs; at least 16 characters, the same for all instances."""
     relay_lookup_url: AnyHttpUrl | None = None
     """Where to ask whether an email was taken (Mailpit's API). Without it, an email that a crash
