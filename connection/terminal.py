@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import sys
 import warnings
 from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -69,7 +71,8 @@ async def kafka(*reads: TopicSpec) -> KafkaSettings:
 def ask(what: Coroutine[Any, Any, A]) -> A:
     """Run it against Kafka; where that cannot be there is a plain word, and a status that tells why."""
     try:
-        return asyncio.run(what)
+        with _quiet_client():
+            return asyncio.run(what)
     except Refused as refused:
         give_up(str(refused), refused.status)
     except (TopicError, RightsError) as error:
@@ -82,6 +85,18 @@ def ask(what: Coroutine[Any, Any, A]) -> A:
         give_up(
             f"Kafka did not answer ({type(error).__name__}): check KAFKA_BOOTSTRAP_SERVERS, and try again.", TRY_AGAIN
         )
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """What the client library would say of a failure as well, over several lines, is left to us."""
+    log = logging.getLogger("aiokafka")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def read_settings(settings_class: type[S], who: str = "") -> S:
