@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import sys
+import warnings
 from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -31,6 +34,8 @@ from shared.topics import TopicSpec
 TRY_AGAIN = 75
 """EX_TEMPFAIL: what an MTA's pipe is told to come again with."""
 _PIPED_LETTERS = 200
+_LEFT_OUT = "attempted to load secret file"
+"""How the warning begins by which pydantic-settings says that it leaves a file out, and then goes on without it."""
 _NOT_ALLOWED = (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -66,7 +71,8 @@ async def kafka(*reads: TopicSpec) -> KafkaSettings:
 def ask(what: Coroutine[Any, Any, A]) -> A:
     """Run it against Kafka; where that cannot be there is a plain word, and a status that tells why."""
     try:
-        return asyncio.run(what)
+        with _quiet_client():
+            return asyncio.run(what)
     except Refused as refused:
         give_up(str(refused), refused.status)
     except (TopicError, RightsError) as error:
@@ -81,23 +87,49 @@ def ask(what: Coroutine[Any, Any, A]) -> A:
         )
 
 
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """What the client library would say of a failure as well, over several lines, is left to us."""
+    log = logging.getLogger("aiokafka")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def read_settings(settings_class: type[S], who: str = "") -> S:
     """The settings; ends the program with a line for each that is wrong, status 2. `who` begins each line."""
     begin = f"{who}: " if who else ""
     if SECRETS_DIR is not None and not Path(SECRETS_DIR).is_dir():
         give_up(f"{begin}SECRETS_DIR: there is no such folder", 2)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        made = _made(settings_class)
+    for text in (str(one.message) for one in warned):
+        if text.startswith(_LEFT_OUT):
+            which = text.split('"')[1]
+            give_up(f"{begin}SECRETS_DIR: {which} is not read: must be a file in that folder, and no link out of it", 2)
+    if isinstance(made, list):
+        give_up("\n".join(begin + line for line in made), 2)
+    return made
+
+
+def _made(settings_class: type[S]) -> S | list[str]:
+    """The settings, or what is wrong with them; never what they hold, which may be a secret."""
     try:
         return settings_class()
     except ValidationError as error:
-        give_up("\n".join(begin + line for line in wrong_settings(error)), 2)
+        return list(wrong_settings(error))
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
-        prefix = settings_class.model_config.get("env_prefix") or ""
-        name = f"{prefix}{field[1]}".upper() if field else "one of them"
-        # Not what it holds: it may be a secret.
-        give_up(f"{begin}setting {name}: must be JSON, and is not (it may be empty)", 2)
+        name = f"{settings_class.model_config.get('env_prefix') or ''}{field[1]}".upper() if field else "one of them"
+        if "parsing" in str(error):
+            return [f"setting {name}: must be JSON, and is not (it may be empty)"]
+        return [f"setting {name}: its file in SECRETS_DIR cannot be read: must be text"]
     except (OSError, UnicodeDecodeError) as error:
-        give_up(f"{begin}SECRETS_DIR: a file in it cannot be read ({type(error).__name__}): must be text", 2)
+        return [f"SECRETS_DIR: a file in it cannot be read ({type(error).__name__}): must be text"]
 
 
 def wrong_settings(error: ValidationError) -> Iterator[str]:

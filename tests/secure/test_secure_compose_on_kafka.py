@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -51,7 +52,7 @@ class Composed:
         for secret in described["secrets"]:
             file = self.whole["secrets"][secret["source"]]["file"].rpartition("/")[2]
             (own / secret["target"]).unlink(missing_ok=True)
-            (own / secret["target"]).symlink_to(self.folder / "secrets" / file)
+            shutil.copy(self.folder / "secrets" / file, own / secret["target"])
         told = {name: value.replace("/run/secrets", str(own)) for name, value in described["environment"].items()}
         clean = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {**clean, **told, "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.port}"}

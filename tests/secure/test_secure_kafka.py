@@ -230,3 +230,15 @@ def test_secrets_come_from_files_and_a_variable_counts_more(tmp_path: Path) -> N
         [sys.executable, "-m", "connection", "matcher"], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr.strip()) == (2, "matcher: SECRETS_DIR: there is no such folder")
+    outside = tmp_path / "outside"
+    outside.write_text("a secret of ours")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "KAFKA_SASL_PASSWORD").symlink_to(outside)
+    done = subprocess.run(
+        [sys.executable, "-m", "connection", "matcher"], cwd=ROOT, capture_output=True, text=True,
+        env=environment | {"SECRETS_DIR": str(tmp_path / "links")},
+    )  # fmt: skip
+    (line,) = done.stderr.strip().splitlines()
+    assert done.returncode == 2
+    assert line.startswith("matcher: SECRETS_DIR: ")
+    assert "no link out of it" in line
