@@ -121,7 +121,7 @@ class Courier:
         now_ms = self._clock()
         for source in self._state.sources():
             partner = self._keyring.get(source)
-            if partner is None or not partner.webhook_url or not partner.signing_secrets:
+            if partner is None or partner.webhook_url is None or not partner.is_told:
                 await self._drop(self._idle(source))
             elif self._state.is_stopped(partner):
                 await self._give_up(self._idle(source), now_ms, WebhookOutcome.STOPPED)

@@ -356,7 +356,7 @@ def given_up(delivery: WebhookDelivery, now_ms: int, outcome: WebhookOutcome | N
 
 
 def _with_webhook(partner: Partner | None) -> Partner | None:
-    return partner if partner is not None and partner.webhook_url and partner.signing_secrets else None
+    return partner if partner is not None and partner.is_told else None
 
 
 def _is_meant(order: WebhookOrder, delivery: WebhookDelivery) -> bool:
