@@ -55,6 +55,7 @@ async def test_a_sender_that_raises_costs_a_try_and_nothing_else(trouble: Except
     assert len(said) == 3
     assert said[0]["error"] == type(trouble).__name__
     assert "secret-token" not in str(logs)
+    assert world.metrics.webhooks_given_up._value.get() == 1
 
 
 @pytest.mark.parametrize("trouble", [asyncio.CancelledError(), OverflowError()])

@@ -285,6 +285,9 @@ def test_after_a_410_nothing_is_sent_until_the_webhook_is_set_anew() -> None:
     world.put(topics.WEBHOOK_DELIVERIES, gone)
     assert world.state.is_stopped(partner())
     assert not world.state.is_stopped(partner(webhook_set_at_ms=NOW + 1))
+    assert world.state.stopped(world.partners.get) == {"book-app"}
+    world.partners["book-app"] = partner(webhook_set_at_ms=NOW + 1)
+    assert world.state.stopped(world.partners.get) == set()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from services.intake.webhooks.sender import WebhookSender
 from services.intake.webhooks.state import WebhooksState, given_up
 from shared import topics
 from shared.clock import Clock
-from shared.contracts import Partner, WebhookDelivery, WebhookOutcome
+from shared.contracts import Partner, WebhookDelivery, WebhookOutcome, WebhookState
 from shared.kafka.codec import decode
 from shared.kafka.mastership import MasteredPartition, Mastership
 from shared.kafka.transactions import MastershipLost
@@ -192,6 +192,8 @@ class Courier:
 
     def _tell(self, tried: WebhookDelivery, outcome: WebhookOutcome) -> None:
         self._metrics.webhook_tries.labels(tried.type, outcome).inc()
+        if tried.state is WebhookState.FAILED:
+            self._metrics.webhooks_given_up.inc()
         say = log.error if outcome is WebhookOutcome.GONE else log.info
         say(
             "webhook_tried",
