@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connection.terminal import ask, kafka
-from connection.webhooks import deliveries, replay, send_test
+from connection.webhooks import WITHOUT_KEY, deliveries, replay, send_test
 from services.intake.keyring import PREFIX_LETTERS, hash_of
 from services.intake.webhooks.addresses import may_be_called
 from shared.contracts import Partner, PartnerKey
@@ -138,6 +138,8 @@ def webhook(
             now_ms = int(time.time() * 1000)
             since_ms = known.webhook_since_ms if known.webhook_url else now_ms
             update |= {"webhook_url": url, "webhook_since_ms": since_ms, "webhook_set_at_ms": now_ms}
+        if url is not None or (known.webhook_url and not remove):
+            # Also where it is not the url that changes: a webhook from before there was a key gets one.
             update["webhook_id_key"] = known.webhook_id_key or secrets.token_hex(_SECRET_BYTES)
         return known.model_copy(update=update), told
 
@@ -154,7 +156,8 @@ def list_partners() -> None:
         keys = "\n".join(f"{key.prefix}… {_day(key.created_at_ms)}" for key in one.keys) or "none: revoked"
         signature = "required" if one.signature_required else "taken" if one.signing_secrets else "none"
         limit = str(one.events_per_second or "default")
-        table.add_row(one.source, keys, one.webhook_url or "none", signature, limit)
+        lacks = f"\n{WITHOUT_KEY}" if one.webhook_url and not one.is_told else ""
+        table.add_row(one.source, keys, f"{one.webhook_url or 'none'}{lacks}", signature, limit)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 

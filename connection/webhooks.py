@@ -23,6 +23,8 @@ from shared.kafka.latest import read_latest
 from shared.kafka.reading import read_from_the_start, reading
 from shared.topics import PARTNERS, WEBHOOK_DELIVERIES, WEBHOOK_ORDERS, partition_of
 
+WITHOUT_KEY = "the webhook has no key for ids, and is told nothing: `connection partner webhook SOURCE` makes one"
+"""Of a webhook that was set before there were such keys (`Partner.is_told`)."""
 Source = Annotated[str, typer.Argument(help="The CloudEvents source of the partner, such as my-app.")]
 
 
@@ -32,6 +34,9 @@ def deliveries(
     at_most: Annotated[int, typer.Option(min=1, help="So many, the newest.")] = 50,
 ) -> None:
     """Show what was told to a partner's webhook, and what became of it."""
+    known = asyncio.run(_partner(source))
+    if known is not None and known.webhook_url is not None and not known.is_told:
+        typer.echo(f"{source}: {WITHOUT_KEY}", err=True)
     found = [one for one in _deliveries(source) if state is None or one.state is state]
     table = Table("webhook-id", "type", "occurred (UTC)", "state", "tries", "last outcome", "next try (UTC)")
     for one in sorted(found, key=lambda one: one.occurred_at_ms)[-at_most:]:
@@ -104,6 +109,8 @@ async def _order(order: WebhookOrder) -> None:
 
 def _ask_for_webhook(source: str) -> None:
     known = ask(_partner(source))
+    if known is not None and known.webhook_url is not None and not known.is_told:
+        _give_up(f"{source}: {WITHOUT_KEY}")
     if known is None or known.webhook_url is None:
         _give_up(f"{source} has no webhook; `connection partner webhook {source} --url https://...` sets one")
 

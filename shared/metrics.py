@@ -111,9 +111,14 @@ class IntakeMetrics:
         self.webhooks_pending = Gauge(
             "intake_webhooks_pending", "Events for partners' webhooks that are to be sent still.", registry=registry
         )
+        self.webhooks_stopped = Gauge(
+            "intake_webhooks_stopped",
+            "Partners whose webhook said 410 and was not set anew since: they are told nothing.",
+            registry=registry,
+        )
         self.webhooks_given_up = Counter(
             "intake_webhooks_given_up",
-            "Events that were never tried, or not any more: too late, or the webhook said 410.",
+            "Events for webhooks that were given up: the last try failed, too late, or the webhook said 410.",
             registry=registry,
         )
 

@@ -48,7 +48,7 @@ class Keyring:
         return self._partners.get(source)
 
     def has_webhook(self, source: str) -> bool:
-        """Whether a partner is to be told how it goes with their members."""
+        """Whether a partner is to be told how it goes with their members, also where it lacks a key still."""
         partner = self._partners.get(source)
         return partner is not None and bool(partner.webhook_url)
 

@@ -79,6 +79,15 @@ class Partner(BaseModel):
     events_per_second: Annotated[int, Field(ge=1)] | None = None
     """How much they may send to each instance of intake; the setting's default unless told."""
 
+    @property
+    def is_told(self) -> bool:
+        """Whether they can be told anything: it is known where, signed with what, and under which key ids are made.
+
+        A webhook from before there was that key has none until it is set again: nothing is told
+        meanwhile, since ids that anybody can derive would tell who is in an introduction together.
+        """
+        return bool(self.webhook_url and self.signing_secrets and self.webhook_id_key)
+
     def to_bytes(self) -> bytes:
         """The value as it stands on the topic."""
         return self.model_dump_json(exclude_none=True).encode()

@@ -45,6 +45,13 @@ def test_what_the_mail_can_suffer_has_an_alert() -> None:
     assert {"MailStoppedByPolicy", "ManyBounces", "SpamComplaints", "AmbiguousEmails"} <= names
 
 
+def test_webhooks_that_reach_nobody_have_an_alert_that_says_how_to_go_on() -> None:
+    alerts = {rule["alert"]: rule["annotations"]["description"] for rule in RULES}
+    assert "--url" in alerts["WebhookGone"]
+    assert "replay SOURCE" in alerts["WebhookGone"]
+    assert "replay SOURCE" in alerts["WebhooksGivenUp"]
+
+
 def test_prometheus_reads_them_where_compose_puts_them() -> None:
     config = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
     mounted = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["prometheus"]["volumes"]

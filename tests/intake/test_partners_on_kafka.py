@@ -16,10 +16,13 @@ from connection.cli import cli
 from demo.kafka import EmbeddedKafka
 from services.intake.app import build_app
 from services.intake.settings import IntakeSettings
+from shared.contracts import Partner
 from shared.kafka.admin import ensure_topics
+from shared.kafka.connection import new_producer
 from shared.lifeline import Lifeline
 from shared.settings import KafkaSettings
 from shared.signatures import sign
+from shared.topics import PARTNERS, partition_of
 
 IN_FORCE_SECONDS_MAX = 5
 
@@ -104,3 +107,24 @@ def test_a_new_instance_knows_who_is_there_when_it_begins(partner: CliRunner, fr
     key = run(partner, "add", "early-app").stdout.strip()
     with TestClient(build_app(IntakeSettings(), kafka, Lifeline())) as client:
         assert status(client, key, source="early-app") == 202
+
+
+def test_a_webhook_from_before_there_was_a_key_for_ids_is_pointed_out_and_gets_one(partner: CliRunner) -> None:
+    settings = KafkaSettings()
+    asyncio.run(ensure_topics(settings))
+    old = Partner(source="old-app", webhook_url="https://old.example/hook", signing_secrets=("whsec_AAAA",))
+
+    async def write() -> None:
+        producer = new_producer(settings)
+        await producer.start()
+        place = partition_of("old-app", settings.partitions)
+        await producer.send_and_wait(PARTNERS.name, old.to_bytes(), key=b"old-app", partition=place)
+        await producer.stop()
+
+    asyncio.run(write())
+    assert "no key for ids" in run(partner, "list").stdout
+    assert "no key for ids" in run(partner, "deliveries", "old-app").stderr
+    assert "no key for ids" in run(partner, "webhook", "old-app", "--test", exit_code=1).stderr
+    assert run(partner, "webhook", "old-app").stdout == "", "the secret stays what it is"
+    assert "no key for ids" not in run(partner, "list").stdout
+    run(partner, "webhook", "old-app", "--test")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from courier_world import ACCEPTED, CourierWorld, Post
 from structlog.testing import capture_logs
-from webhook_world import member, proposed, reference
+from webhook_world import NOW, member, partner, proposed, reference
 
 from services.intake.webhooks import courier as courier_module
 from services.intake.webhooks.answers import Answer
 from shared import topics
-from shared.contracts import WebhookOutcome, WebhookState
+from shared.contracts import WebhookDelivery, WebhookEvent, WebhookOutcome, WebhookState
 
 A, B, C = member("a"), member("b"), member("c")
 
@@ -55,6 +55,7 @@ async def test_a_sender_that_raises_costs_a_try_and_nothing_else(trouble: Except
     assert len(said) == 3
     assert said[0]["error"] == type(trouble).__name__
     assert "secret-token" not in str(logs)
+    assert world.metrics.webhooks_given_up._value.get() == 1
 
 
 @pytest.mark.parametrize("trouble", [asyncio.CancelledError(), OverflowError()])
@@ -78,3 +79,22 @@ async def test_what_ends_without_a_result_is_tried_again(trouble: BaseException,
         assert not world.lanes._under_way
     assert len(world.post.sent) == 4
     assert {one.state for one in world.partition.last().values()} == {WebhookState.DELIVERED}
+
+
+async def test_what_is_pending_under_an_id_without_a_key_is_dropped_and_not_sent() -> None:
+    """A record from before there was a key; once there is one, it is told under an id that nobody can derive."""
+    world = CourierWorld(partners=[])
+    world.keyring.put("book-app", partner(webhook_id_key=""))
+    world.partition.put(topics.REFERENCES, reference("a"))
+    world.partition.put(topics.INTRODUCTIONS, proposed(A, B))
+    old = WebhookDelivery(
+        community="london", event="w_old", type=WebhookEvent.SUGGESTED, source="book-app", member=A, data={},
+        occurred_at_ms=NOW, queued_at_ms=NOW,
+    )  # fmt: skip
+    world.partition.put(topics.WEBHOOK_DELIVERIES, old)
+    async with world.at_work():
+        await world.until(lambda: [one.value for some in world.partition.committed for one in some] == [None])
+        assert world.post.sent == []
+        world.keyring.put("book-app", partner())
+        await world.until(lambda: world.is_over(1))
+    assert "w_old" not in world.post.sent

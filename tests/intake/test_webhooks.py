@@ -31,6 +31,7 @@ from services.intake.webhooks.answers import (
 )
 from services.intake.webhooks.lanes import Lanes
 from services.intake.webhooks.messages import body_of, headers_of
+from services.intake.webhooks.news import keyed_id
 from services.intake.webhooks.rejections import rejection
 from services.intake.webhooks.state import WebhooksState, given_up
 from shared import topics
@@ -172,6 +173,20 @@ def test_of_partners_without_a_webhook_nothing_is_kept_and_of_what_was_before_it
     assert len(world.news()) == 1
 
 
+def test_a_webhook_from_before_there_was_a_key_for_ids_is_told_nothing_until_it_has_one() -> None:
+    world = World(partner(webhook_id_key="")).put(topics.REFERENCES, reference("a"))
+    world.put(topics.INTRODUCTIONS, proposed(A, B)).put(topics.PREFERENCES, erased(B))
+    test = WebhookOrder(community="x", kind=WebhookOrderKind.TEST, source="book-app", ordered_at_ms=NOW)
+    assert world.put(topics.WEBHOOK_ORDERS, test).news() == []
+    problem = Problem("invalid-event", 422, "No.")
+    assert rejected({"source": "book-app", "id": "e-1"}, problem, webhook_id_key="") is None
+    with pytest.raises(AssertionError):
+        keyed_id("", "w", "anything")
+    world.partners["book-app"] = partner()
+    world.state.look_at_everything()
+    assert [each.type for each in world.told()] == [WebhookEvent.TEST, WebhookEvent.SUGGESTED], "nothing is lost"
+
+
 def erased(whose: str) -> Preference:
     return Preference(community="london", member=whose, kind=PreferenceKind.ERASE, chosen_at_ms=NOW)
 
@@ -270,6 +285,9 @@ def test_after_a_410_nothing_is_sent_until_the_webhook_is_set_anew() -> None:
     world.put(topics.WEBHOOK_DELIVERIES, gone)
     assert world.state.is_stopped(partner())
     assert not world.state.is_stopped(partner(webhook_set_at_ms=NOW + 1))
+    assert world.state.stopped(world.partners.get) == {"book-app"}
+    world.partners["book-app"] = partner(webhook_set_at_ms=NOW + 1)
+    assert world.state.stopped(world.partners.get) == set()
 
 
 @pytest.mark.parametrize(
@@ -484,8 +502,8 @@ def test_urls_of_which_a_part_cannot_be_sent_are_not_called(url: str) -> None:
     assert not may_be_called(url, allows_private=False)
 
 
-def rejected(value: Any, problem: Problem, *, has_webhook: bool = True) -> Outgoing | None:
-    keyring = Keyring([partner() if has_webhook else partner(webhook_url=None)])
+def rejected(value: Any, problem: Problem, **changes: Any) -> Outgoing | None:
+    keyring = Keyring([partner(**changes)])
     place = SimpleNamespace(topic="signups", partition=1, offset=5, timestamp=NOW)
     return rejection(place, json.dumps(value).encode(), problem, keyring, NOW)  # type: ignore[arg-type]
 
@@ -509,5 +527,5 @@ def test_of_a_rejected_event_its_id_and_where_it_is_wrong_are_told_and_nothing_o
     assert "Amara" not in (told.value or b"").decode()
     assert rejected(event, problem) == told  # the same id whenever the batch comes again
     assert rejected(event | {"source": "nobody"}, problem) is None
-    assert rejected(event, problem, has_webhook=False) is None
+    assert rejected(event, problem, webhook_url=None) is None
     assert rejected([1], problem) is None

@@ -20,7 +20,7 @@ from services.intake.webhooks.sender import WebhookSender
 from services.intake.webhooks.state import WebhooksState, given_up
 from shared import topics
 from shared.clock import Clock
-from shared.contracts import Partner, WebhookDelivery, WebhookOutcome
+from shared.contracts import Partner, WebhookDelivery, WebhookOutcome, WebhookState
 from shared.kafka.codec import decode
 from shared.kafka.mastership import MasteredPartition, Mastership
 from shared.kafka.transactions import MastershipLost
@@ -121,7 +121,7 @@ class Courier:
         now_ms = self._clock()
         for source in self._state.sources():
             partner = self._keyring.get(source)
-            if partner is None or not partner.webhook_url or not partner.signing_secrets:
+            if partner is None or partner.webhook_url is None or not partner.is_told:
                 await self._drop(self._idle(source))
             elif self._state.is_stopped(partner):
                 await self._give_up(self._idle(source), now_ms, WebhookOutcome.STOPPED)
@@ -192,6 +192,8 @@ class Courier:
 
     def _tell(self, tried: WebhookDelivery, outcome: WebhookOutcome) -> None:
         self._metrics.webhook_tries.labels(tried.type, outcome).inc()
+        if tried.state is WebhookState.FAILED:
+            self._metrics.webhooks_given_up.inc()
         say = log.error if outcome is WebhookOutcome.GONE else log.info
         say(
             "webhook_tried",

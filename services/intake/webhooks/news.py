@@ -142,6 +142,7 @@ def event_id(happening: Happening, introduction: str, id_key: str) -> str:
 
 def keyed_id(id_key: str, letter: str, *parts: str) -> str:
     """An id that nobody without the key can derive: a letter, and 128 bits of BLAKE2b in base 32."""
+    assert id_key, "who has no key is told nothing (Partner.is_told)"
     text = "\x1f".join(f"{len(part)}:{part}" for part in parts)
     digest = hashlib.blake2b(
         text.encode(), digest_size=16, key=id_key.encode()[:64], person=f"webhook-{letter}".encode()

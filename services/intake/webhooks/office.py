@@ -103,9 +103,11 @@ class WebhookOffice:
         return self._mastership.is_ready
 
     def refresh(self) -> None:
-        """Bring the gauge up to date."""
+        """Bring the gauges up to date."""
         masters = self._mastership.masters()
         self._metrics.webhooks_pending.set(sum(each.state.pending_number for each in masters))
+        stopped = [each.state.stopped(self._keyring.get) for each in masters]
+        self._metrics.webhooks_stopped.set(len(set[str]().union(*stopped)))
 
     async def _keep_couriers(self, sender: WebhookSender) -> None:
         async with asyncio.TaskGroup() as couriers:

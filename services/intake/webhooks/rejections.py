@@ -31,7 +31,7 @@ def rejection(
     """The record that tells it; `None` if it is nobody's who has a webhook, or cannot be told whose."""
     source, event_id = _whose(event)
     partner = keyring.get(source)
-    if partner is None or not partner.webhook_url or not partner.signing_secrets:
+    if partner is None or not partner.is_told:
         return None
     place = f"{message.topic}/{message.partition}@{message.offset}"
     data: dict[str, str | int | list[str]] = {

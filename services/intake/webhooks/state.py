@@ -107,6 +107,11 @@ class WebhooksState:
             (self._ordered, iter(list(self._orders))),
         ]
 
+    def stopped(self, partner_of: PartnerOf) -> set[str]:
+        """The partners whose webhook said 410, and was not set anew since."""
+        known = (_with_webhook(partner_of(source)) for source in self._gone_at_ms)
+        return {partner.source for partner in known if partner is not None and self.is_stopped(partner)}
+
     def look_for_outdated(self) -> None:
         """Deliveries that were over long ago, and would not be worked out again, are to be forgotten."""
         self._backlog.insert(0, (self._outdated, iter(list(self.deliveries))))
@@ -356,7 +361,7 @@ def given_up(delivery: WebhookDelivery, now_ms: int, outcome: WebhookOutcome | N
 
 
 def _with_webhook(partner: Partner | None) -> Partner | None:
-    return partner if partner is not None and partner.webhook_url and partner.signing_secrets else None
+    return partner if partner is not None and partner.is_told else None
 
 
 def _is_meant(order: WebhookOrder, delivery: WebhookDelivery) -> bool:
