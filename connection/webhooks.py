@@ -34,7 +34,7 @@ def deliveries(
     at_most: Annotated[int, typer.Option(min=1, help="So many, the newest.")] = 50,
 ) -> None:
     """Show what was told to a partner's webhook, and what became of it."""
-    known = asyncio.run(_partner(source))
+    known = ask(_partner(source))
     if known is not None and known.webhook_url is not None and not known.is_told:
         typer.echo(f"{source}: {WITHOUT_KEY}", err=True)
     found = [one for one in _deliveries(source) if state is None or one.state is state]

@@ -116,8 +116,8 @@ def structured(body: bytes) -> Event | Problem:
         return body
     try:
         event = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return _not_json()
+    except orjson.JSONDecodeError as error:
+        return _not_json(error)
     unpacked_event: Event | Problem = unpacked(event)
     return unpacked_event
 
@@ -138,10 +138,10 @@ def events_of(body: bytes) -> Sequence[Any] | Problem:
     """The events of a batch, decoded; an entry that cannot be one is left for the desk to refuse."""
     try:
         events = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return _not_json()
+    except orjson.JSONDecodeError as error:
+        return _not_json(error)
     if not isinstance(events, list):
-        return Problem("not-a-batch", 422, "A batch is a JSON array of events.")
+        return Problem("not-a-batch", 422, "A batch is a JSON array of events.", "write [ and ] around the events")
     return events
 
 
@@ -150,8 +150,8 @@ def _with_data(attributes: Mapping[str, str], content_type: str, body: bytes) ->
         return Problem("media-type", 415, "This content type is not understood.", f"data must be {JSON}")
     try:
         data = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return _not_json()
+    except orjson.JSONDecodeError as error:
+        return _not_json(error)
     return {**attributes, "datacontenttype": content_type, "data": data}
 
 
@@ -159,8 +159,9 @@ def _is_json(media_type: str) -> bool:
     return media_type == JSON or media_type.endswith("+json")
 
 
-def _not_json() -> Problem:
-    return Problem("not-json", 400, "The body is not valid JSON.")
+def _not_json(error: orjson.JSONDecodeError) -> Problem:
+    # What is wrong and where, without what is there.
+    return Problem("not-json", 400, "The body is not valid JSON.", str(error))
 
 
 def _header_text(value: str) -> str:

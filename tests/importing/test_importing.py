@@ -93,6 +93,17 @@ def test_rejected_rows_have_their_line_their_field_and_the_reason(csv_file: Call
     ]
 
 
+def test_who_said_no_is_not_counted_as_signed_up(csv_file: Callable[[str], Path]) -> None:
+    def one_no(events: list[dict[str, Any]]) -> httpx.Response:
+        results = [{"status": 202, "member": f"m-{event['subject']}"} for event in events]
+        results[1]["withdrawn"] = True
+        return httpx.Response(202, json={"results": results})
+
+    report = Intake(one_no).run(csv_file("Number,Name,Age\n1,Amara,30\n2,Kofi,31\n"))
+    assert (report.accepted, report.rejected) == (1, 1)
+    assert (report.rejections[0].line, report.rejections[0].field) == (3, "consent.introductions")
+
+
 def test_json_lines(tmp_path: Path) -> None:
     file = tmp_path / "people.jsonl"
     file.write_text('{"Number": 1, "Name": "Amara", "Age": 30}\n\nnonsense\n[1]\n{"Number": 2, "Name": "Kofi"}\n')

@@ -146,6 +146,13 @@ def test_a_dry_run_and_the_words(both: Both, served: Served) -> None:
     assert "football" in both.run(served.url, lambda client: client.vocabulary())["interests"]["Sport and movement"]
 
 
+def test_who_said_no_is_told_apart_from_who_is_signed_up(both: Both, served: Served) -> None:
+    no = MEMBER | {"consent": MEMBER["consent"] | {"introductions": False}}
+    result = both.run(served.url, lambda client: client.sign_up("says no", no))
+    assert (result.accepted, result.withdrawn) == (True, True)
+    assert not both.run(served.url, lambda client: client.sign_up("says yes", MEMBER)).withdrawn
+
+
 def test_what_is_wrong_is_told_by_field(both: Both, served: Served) -> None:
     with pytest.raises(Refused, match="/data/birth_year") as refused:
         both.run(served.url, lambda client: client.sign_up("m", MEMBER | {"birth_year": 2024}))
