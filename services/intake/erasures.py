@@ -56,6 +56,8 @@ class Erasures:
         self._publish = publish
         self._clock = clock
         self._erased = ErasedMembers(Service.INTAKE)
+        self.is_erased: Callable[[str], bool] = self._erased.has
+        """Whether nothing of a member is taken in any more."""
         self._heard_of: dict[str, str] = {}
         """Erased and, by this instance, not forgotten yet: with their community."""
         self._again: deque[tuple[int, str, str]] = deque()
@@ -63,15 +65,13 @@ class Erasures:
         self.caught_up = asyncio.Event()
         """Set once all is known that was said before we started."""
 
-    def is_erased(self, member: str) -> bool:
-        return member in self._erased
-
     def without_erased(self, records: Sequence[Outgoing]) -> list[Outgoing]:
         """Those of some records that may be published: no value of somebody who is erased."""
+        is_erased = self.is_erased
         return [
             record
             for record in records
-            if record.value is None or record.topic not in _FORGET_NAMES or record.key not in self._erased
+            if not is_erased(record.key) or record.value is None or record.topic not in _FORGET_NAMES
         ]
 
     async def run(self) -> None:
