@@ -52,6 +52,10 @@ def signs_in_words(text: str) -> str:
     return ", ".join(dict.fromkeys(unicodedata.name(sign, "").lower() for sign in signs))
 
 
+_NO_SINGULAR = frozenset({"new"})
+"""Words that say something else with an s behind them."""
+
+
 def inflections(key: str) -> Iterator[str]:
     """A key, then without its spaces, then in the singular and the plural."""
     yield key
@@ -62,7 +66,7 @@ def inflections(key: str) -> Iterator[str]:
         yield key[:-2]
     if key.endswith("s"):
         yield key[:-1]
-    else:
+    elif key not in _NO_SINGULAR:
         yield key + "s"
     if key.endswith("y"):
         yield key[:-1] + "ies"

@@ -43,9 +43,13 @@ class Interests:
 
     def _of_entry(self, entry: str, separators: tuple[re.Pattern[str], ...] = _SEPARATORS) -> ToldApart:
         understood = self._interests.understand(entry)
+        topic = self._life_topics.understand(entry)
+        # "New in town" is a life topic as it stands, and an interest only to who takes half of it off.
+        # What is both as it stands ("making friends") is taken for what they were asked for.
+        if self._life_topics.has(entry) and not self._interests.has(entry):
+            return ToldApart((), topic.kept)
         if understood.known:
             return ToldApart(understood.kept, ())
-        topic = self._life_topics.understand(entry)
         if topic.known:
             return ToldApart((), topic.kept)
         if separators:

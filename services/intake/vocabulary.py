@@ -85,6 +85,10 @@ class Vocabulary:
         self._of_no_meaning = frozenset(map(key_of, of_no_meaning))
         self.understand = lru_cache(maxsize=_REMEMBERED)(self._understand)
 
+    def has(self, entry: str) -> bool:
+        """Whether just this is among the ways to write a word, with nothing to be taken off or thought of."""
+        return key_of(entry) in self._by_key
+
     def words(self, written: Iterable[str]) -> tuple[str, ...]:
         """What several entries are kept as, in their order, each word once."""
         return tuple(dict.fromkeys(chain.from_iterable(map(_KEPT, map(self.understand, written)))))

@@ -10,13 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.community import CommunityFileError, load_communities
-from shared.contracts import Record
+from shared.contracts import Openness, Record
 from shared.ids import email_id, member_id, message_id, suggestion_id
 from shared.kafka.codec import MODELS, BadMessage, decode
 from shared.slots import ALL_SLOTS_MASK, SLOTS, mask_of, slots_in
 from shared.topics import CLAIMS, DEAD_LETTERS, PARTNERS, SIGNUPS, TOPICS, partition_of
 
 word = st.text(min_size=1, max_size=20)
+rating = st.integers(1, 5)
+st.register_type_strategy(Openness, st.builds(Openness, shares=rating, listens=rating, goes_first=rating, depth=rating))
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 
 

@@ -82,6 +82,8 @@ def test_who_comes_back_with_a_consent_is_signed_up() -> None:
 
 # Life topics among the interests
 
+BOTH = {"learning english", "starting a business", "freelancing", "money", "homelessness", "making friends"}
+"""Ways to write an interest and a life topic: the field that it stands in tells which. What somebody is, is none."""
 WRITTEN = [
     ("bereavement", (), ("bereavement",)),
     ("Grief", (), ("bereavement",)),
@@ -90,7 +92,10 @@ WRITTEN = [
     ("recently divorced", (), ("starting over after a break-up",)),
     ("running, grief", ("running",), ("bereavement",)),
     ("painting and grief", ("painting",), ("bereavement",)),
-    ("ADHD (diagnosed at 40)", ("diagnosed at 40",), ("neurodiversity",)),
+    ("ADHD (diagnosed at 40)", (), ("neurodiversity",)),
+    ("queer", (), ("lgbtq+ life",)),
+    ("new in town", (), ("new to london",)),
+    ("making friends", ("meeting people",), ()),
     ("walking / living with cancer", ("walking",), ("cancer",)),
     ("footie", ("football",), ()),
     ("running", ("running",), ()),
@@ -116,8 +121,11 @@ def test_interests_and_life_topics_are_told_apart(
 
 def test_every_life_topic_in_every_way_to_write_it_is_told_from_an_interest() -> None:
     told = Interests(interests(), life_topics())
+    both = {written for written in life_topics()._by_key if interests().has(written)}
+    assert both == BOTH | {written.replace(" ", "") for written in BOTH}
     for written, word in life_topics()._by_key.items():
-        assert told.of_entry(written) == ((), (word,)), written
+        if written not in both:
+            assert told.of_entry(written) == ((), (word,)), written
     for written, word in interests()._by_key.items():
         assert told.of_entry(written) == ((word,), ()), written
 

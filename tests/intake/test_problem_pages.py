@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from services.intake.explanations import EXPLANATIONS
-from services.intake.problem_answers import speak_of_problems
+from services.intake.problem_answers import failed, speak_of_problems
 from services.intake.problem_pages import problems_router
+from shared.security_headers import SecurityHeaders
 
 INTAKE = Path(__file__).parents[2] / "services" / "intake"
 
@@ -32,6 +33,7 @@ def kinds_in_the_code() -> Iterator[tuple[str, int]]:
 def client() -> Iterator[TestClient]:
     app = FastAPI()
     speak_of_problems(app)
+    app.add_middleware(SecurityHeaders, failed=failed())
     app.include_router(problems_router())
 
     @app.get("/fails")
