@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
-from itertools import combinations
 
 _NOT_A_WORD = re.compile(r"[^\w&+#']+|_+")
 _APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
@@ -113,11 +112,13 @@ class NearMisses:
     def __init__(self, keys: Iterable[str], *, letters_max: int = _NEAR_LETTERS_MAX) -> None:
         """Keys longer than `letters_max` are left out: they have the most leavings."""
         self._letters_max = letters_max
-        self._by_leaving: dict[str, list[str]] = {}
+        self._by_leaving: dict[str, tuple[str, ...]] = {}
         for key in dict.fromkeys(keys):
             if 4 <= len(key) <= letters_max:
-                for leaving in _leavings(key, _slips_max(key)):
-                    self._by_leaving.setdefault(leaving, []).append(key)
+                alone = (key,)  # nearly all leavings are of one key alone: one tuple for all of them
+                for leaving in set(_leavings(key, _slips_max(key))):
+                    others = self._by_leaving.get(leaving)
+                    self._by_leaving[leaving] = alone if others is None else others + alone
 
     def of(self, key: str) -> tuple[str, ...]:
         """The nearest keys, at most three, the nearest first; ties in the order of the alphabet."""
@@ -149,6 +150,12 @@ def _slips_max(key: str) -> int:
 
 
 def _leavings(key: str, leave_out_max: int) -> Iterator[str]:
-    for count in range(leave_out_max + 1):
-        for places in combinations(range(len(key)), count):
-            yield "".join(letter for place, letter in enumerate(key) if place not in places) if places else key
+    """A key, and what is left of it without one or two letters. Slices, since tens of thousands are made at a start."""
+    yield key
+    if leave_out_max:
+        for place in range(len(key)):
+            left = key[:place] + key[place + 1 :]
+            yield left
+            if leave_out_max > 1:
+                for second in range(place, len(left)):
+                    yield left[:second] + left[second + 1 :]

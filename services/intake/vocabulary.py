@@ -174,7 +174,7 @@ def _together(parts: list[Understood]) -> Understood:
 def read_words(file: str) -> Any:
     """One of the data files of `words/`, every value as text: to YAML a plain `no` would be false."""
     text = resources.files("services.intake").joinpath("words", file).read_text(encoding="utf-8")
-    return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - the base loader makes text, lists and mappings only
+    return yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - the base loader makes text, lists and mappings only
 
 
 @cache
