@@ -175,6 +175,9 @@ def _meeting(email: Email, introduction: Introduction, state: PartitionState) ->
         return "date-over"
     if not _is_in_it(email.member, introduction, state):
         return "left-introduction"
+    of_it = state.delivery(ids.email_id(introduction.introduction, email.member, EmailKind.INTRODUCTION))
+    if of_it is not None and of_it.state is DeliveryState.WITHHELD:
+        return "never-told"
     if email.kind.names_others and not named_in(email, introduction, state):
         return "nobody-to-tell-of"
     return None

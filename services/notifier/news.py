@@ -157,11 +157,14 @@ def _after(introduction: Introduction, facts: Facts) -> Iterable[Event]:
 
 
 def _was_never_told(introduction: Introduction, mailbag: Mailbag) -> bool:
-    """Whether all emails of the introduction were withheld: then nobody has learnt of anybody."""
+    """Whether all who are still in it had their email of it withheld: then none of them has learnt of anybody.
+
+    As a rule that is so for all; or who had theirs has gone before the next one could go.
+    """
     if introduction.meeting is None or introduction.meeting.occasion > 1:
         return False
     outcomes = [
         mailbag.delivery(ids.email_id(introduction.introduction, member, EmailKind.INTRODUCTION))
-        for member in introduction.introduced
+        for member in introduction.present
     ]
     return all(outcome is not None and outcome.state is DeliveryState.WITHHELD for outcome in outcomes)

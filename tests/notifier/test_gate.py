@@ -26,6 +26,7 @@ from shared import topics
 from shared.contracts import ChoiceKind, Delivery, DeliveryState, Email, EmailKind, Record, Suggestion
 
 A, B = PAIR.members
+DAY_MS = 86_400_000
 YES, NO = ChoiceKind.YES, ChoiceKind.NO
 
 
@@ -190,6 +191,33 @@ def test_where_all_were_withheld_it_falls_through_for_those_who_hoped() -> None:
     closing = [one.member for one in state.unsent(100) if one.kind is EmailKind.CLOSING]
     assert closing == [B], "the same words as for a no"
     assert may_send(planned(state, EmailKind.CLOSING, B), state, NOW) is None
+
+
+def test_who_was_told_of_nobody_before_the_other_was_erased_hears_that_it_did_not_come_together() -> None:
+    state = a_state(PAIR, (A, YES), (B, YES))
+    record(state, planned(state, EmailKind.INTRODUCTION, A), DeliveryState.SENT)
+    told(state, erase(A))
+    reconcile(state, NOW)
+    to_b = planned(state, EmailKind.INTRODUCTION, B)
+    assert may_send(to_b, state, NOW) == "nobody-to-tell-of"
+    record(state, to_b, DeliveryState.WITHHELD)
+    reconcile(state, NOW + 60 * DAY_MS)
+    later = [one for one in state.unsent(100) if one.kind is not EmailKind.INVITATION]
+    assert [(one.member, one.kind) for one in later] == [(B, EmailKind.CLOSING)], "and is not asked how it was"
+    assert may_send(later[0], state, NOW) is None
+
+
+def test_nobody_is_asked_how_it_was_who_was_not_told_of_it() -> None:
+    state = a_state(GROUP, *((member, YES) for member in GROUP.members))
+    record(state, planned(state, EmailKind.INTRODUCTION, GROUP.members[0]), DeliveryState.SENT)
+    record(state, planned(state, EmailKind.INTRODUCTION, GROUP.members[1]), DeliveryState.WITHHELD)
+    introduction = state.introduction(GROUP.suggestion)
+    assert introduction is not None
+    assert introduction.meeting is not None
+    over_ms = introduction.meeting.check_in_at_ms
+    reconcile(state, over_ms)
+    asked = [may_send(planned(state, EmailKind.CHECK_IN, member), state, over_ms) for member in GROUP.members[:2]]
+    assert asked == [None, "never-told"]
 
 
 def test_erased_counts_at_once_for_every_kind_of_email() -> None:
