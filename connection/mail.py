@@ -175,8 +175,8 @@ async def _give(order: MailOrder) -> None:
     everywhere = range(settings.partitions)
     places = everywhere if order.community == EVERYWHERE else [partition_of(order.community, settings.partitions)]
     producer = new_producer(settings, transactional_id="mail-orders")
-    await producer.start()
     try:
+        await producer.start()  # refused to a user who may not: then it is to be stopped as well
         async with producer.transaction():
             for place in places:
                 await producer.send(topics.MAIL_ORDERS.name, order.to_bytes(), key=order.key.encode(), partition=place)
