@@ -6,8 +6,6 @@ one takes raw records, and says nothing of what is in them.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,33 +14,12 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
-from jinja2 import Environment
-from markupsafe import Markup
 from pydantic import BaseModel
 
+from shared.plain_page import plain_page, plain_page_answer
 from shared.topics import TopicSpec
 
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-code, pre { font: 14px/1.4 ui-monospace, monospace; }
-pre { overflow-x: auto; }
-summary { cursor: pointer; padding: .25rem 0; }
-p { margin: 0 0 .5rem; }
-"""
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
-_PAGE = Environment(autoescape=True).from_string("""<!doctype html>
-<html lang="en-GB">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Topics of {{ service }}</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<main>
-<h1>Topics of {{ service }}</h1>
+_TOPICS = """
 <p>The same as a document that programs read: <a href="asyncapi.json">AsyncAPI 3.0</a>.
 Values are JSON; a tombstone forgets its key.</p>
 {% for title, topics in directions %}
@@ -55,10 +32,7 @@ Values are JSON; a tombstone forgets its key.</p>
 </details>
 {% endfor %}
 {% endfor %}
-</main>
-</body>
-</html>
-""")
+"""
 
 
 def asyncapi_router(
@@ -66,13 +40,13 @@ def asyncapi_router(
 ) -> APIRouter:
     """`/asyncapi.json`, the document (AsyncAPI 3.0), and `/asyncapi`, a page of the same without any script."""
     document = _specification(service, receives, sends).to_specification().to_jsonable()
-    page = _PAGE.render(
-        service=service,
+    page = plain_page(
+        f"Topics of {service}",
+        _TOPICS,
         directions=[
             (title, [(topic, _description(topic), _pretty(model)) for topic, model in topics.items()])
             for title, topics in (("Receives", receives), ("Sends", sends))
         ],
-        style=Markup(_STYLE),  # noqa: S704 - our own, above
     )
     router = APIRouter(tags=["topics"])
 
@@ -82,7 +56,7 @@ def asyncapi_router(
 
     @router.get("/asyncapi", summary="The topics, as a page", response_class=HTMLResponse)
     async def asyncapi_page() -> HTMLResponse:
-        return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
+        return plain_page_answer(page)
 
     return router
 

@@ -4,39 +4,27 @@ from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment
 
 from services.intake.documented import problem_answer
 from services.intake.explanations import EXPLANATIONS
 from services.intake.problems import PROBLEM_PATH
+from shared.plain_page import plain_page, plain_page_answer
 
-_CACHED = {"Cache-Control": "public, max-age=3600"}
-_PAGE = Environment(autoescape=True).from_string("""<!doctype html>
-<html lang="en-GB">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ title }}</title>
-</head>
-<body>
-<main>
-<h1>{{ title }}</h1>
+_CACHED = "public, max-age=3600"
+_PROBLEMS = """
 {% for kind, one in problems %}
 <h2 id="{{ kind }}"><a href="{{ path }}/{{ kind }}">{{ kind }}</a> ({{ one.status }})</h2>
-<p><strong>{{ one.title }}</strong> {{ one.meaning }}</p>
-<p>What to do: {{ one.mend }}</p>
+<p><strong>{{ one.title }}</strong> {{ one.meaning | in_code }}</p>
+<p>What to do: {{ one.mend | in_code }}</p>
 {% endfor %}
-</main>
-</body>
-</html>
-""")
+"""
 
 
 def problems_router() -> APIRouter:
     """A page for each kind, and one with all of them. They need no key, and do not change while we run."""
-    every = _PAGE.render(title="Problems", problems=EXPLANATIONS.items(), path=PROBLEM_PATH)
+    every = plain_page("Problems", _PROBLEMS, problems=EXPLANATIONS.items(), path=PROBLEM_PATH)
     pages = {
-        kind: _PAGE.render(title=f"Problem: {kind}", problems=[(kind, one)], path=PROBLEM_PATH)
+        kind: plain_page(f"Problem: {kind}", _PROBLEMS, problems=[(kind, one)], path=PROBLEM_PATH)
         for kind, one in EXPLANATIONS.items()
     }
     router = APIRouter(tags=["partners"])
@@ -44,7 +32,7 @@ def problems_router() -> APIRouter:
     @router.get(PROBLEM_PATH, summary="All kinds of problems", operation_id="listProblems", response_class=HTMLResponse)
     async def problems() -> HTMLResponse:
         """What each means, and how to mend it."""
-        return HTMLResponse(every, headers=_CACHED)
+        return plain_page_answer(every, cache_control=_CACHED)
 
     @router.get(
         f"{PROBLEM_PATH}/{{kind}}",
@@ -64,6 +52,6 @@ def problems_router() -> APIRouter:
         kind = request.path_params["kind"]
         if kind not in pages:
             raise HTTPException(404)
-        return HTMLResponse(pages[kind], headers=_CACHED)
+        return plain_page_answer(pages[kind], cache_control=_CACHED)
 
     return router
