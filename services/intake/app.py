@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from services.intake.accept import Desk
-from services.intake.api import EventsEndpoint, events_router
+from services.intake.api import events_router
 from services.intake.claims import Claims
+from services.intake.endpoint import EventsEndpoint
 from services.intake.erasures import Erasures
 from services.intake.gazetteer import load_gazetteers
 from services.intake.keyring import keyring_of

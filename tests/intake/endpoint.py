@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from test_accept import DESK, EVENT, NOW_MS
 
-from services.intake.api import EventsEndpoint
 from services.intake.claims import Claims
+from services.intake.endpoint import EventsEndpoint
 from services.intake.keyring import keyring_of
 from services.intake.ledger import Ledger, unclocked
 from services.intake.settings import IntakeSettings

@@ -16,8 +16,8 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.api import EventsEndpoint
 from services.intake.app import build_app
+from services.intake.endpoint import EventsEndpoint
 from services.intake.limits import RateLimits
 from services.intake.settings import IntakeSettings
 from shared import serving
