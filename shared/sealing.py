@@ -36,6 +36,8 @@ _DATA_KEY_ID_BYTES = 8
 
 Draw = Callable[[int], bytes]
 """So many bytes that nobody can guess, such as `os.urandom`."""
+Seal = Callable[[bytes], bytes]
+"""From a contact's JSON to the value for `contacts` in its place."""
 
 
 class SealError(ValueError):
@@ -70,26 +72,26 @@ class MasterKeys:
             wrapped=base64.b64encode(nonce + wrapped).decode(),
         )
 
-    def can_use(self, key: ContactKey) -> bool:
-        """Whether a data key unwraps."""
-        try:
-            self._unwrap(key)
-        except SealError:
-            return False
-        return True
+    def sealing(self, key: ContactKey) -> Seal:
+        """What seals this member's contacts. Raises `SealError` if the data key does not unwrap."""
+        cipher = self._unwrap(key)
+        whose = _belongs(topics.CONTACTS, key.community, key.member, key.data_key)
+
+        def seal(contact: bytes) -> bytes:
+            padded = contact + b" " * (-len(contact) % PAD_BYTES)  # JSON does not mind spaces behind it
+            nonce = self._draw(NONCE_BYTES)
+            return SealedContact(
+                community=key.community,
+                member=key.member,
+                data_key=key.data_key,
+                sealed=base64.b64encode(nonce + cipher.encrypt(nonce, padded, whose)).decode(),
+            ).to_bytes()
+
+        return seal
 
     def seal(self, key: ContactKey, contact: bytes) -> bytes:
         """The value for `contacts` in place of a contact's JSON. Raises `SealError` if the key cannot be used."""
-        padded = contact + b" " * (-len(contact) % PAD_BYTES)  # JSON does not mind spaces behind it
-        nonce = self._draw(NONCE_BYTES)
-        whose = _belongs(topics.CONTACTS, key.community, key.member, key.data_key)
-        sealed = nonce + self._unwrap(key).encrypt(nonce, padded, whose)
-        return SealedContact(
-            community=key.community,
-            member=key.member,
-            data_key=key.data_key,
-            sealed=base64.b64encode(sealed).decode(),
-        ).to_bytes()
+        return self.sealing(key)(contact)
 
     def open_bytes(self, key: ContactKey, sealed: SealedContact) -> bytes:
         """The contact's JSON as it was sealed, with its padding. Raises `SealError`."""

@@ -10,6 +10,7 @@ has it acknowledged before anything that it seals is written.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from aiokafka import ConsumerRecord
 
@@ -18,7 +19,7 @@ from shared.contracts import ContactKey, SealedContact
 from shared.kafka.codec import BadMessage, decode
 from shared.logs import logger
 from shared.outgoing import Outgoing, outgoing, tombstone
-from shared.sealing import DataKeys, MasterKeys
+from shared.sealing import DataKeys, MasterKeys, Seal, SealError
 
 log = logger(__name__)
 
@@ -60,14 +61,15 @@ class Sealer:
         The keys that this needs are acknowledged when it returns. Raises what publishing
         raises. A key that does not unwrap is not used: its member is given a new one.
         """
-        keys: dict[str, ContactKey] = {}
+        seals: dict[str, Seal] = {}
         new: dict[str, ContactKey] = {}
         for record in records:
-            if _is_contact(record) and record.value is not None and record.key not in keys:
-                known = self._key_of(record.key)
+            if _is_contact(record) and record.value is not None and record.key not in seals:
+                known = self._seal_of(record.key)
                 if known is None:
-                    known = new[record.key] = self._master.new_data_key(record.community, record.key)
-                keys[record.key] = known
+                    new[record.key] = self._master.new_data_key(record.community, record.key)
+                    known = self._master.sealing(new[record.key])
+                seals[record.key] = known
         if new:
             await self._publish([outgoing(topics.CONTACT_KEYS, key) for key in new.values()])
             for key in new.values():
@@ -84,7 +86,7 @@ class Sealer:
                     sealed.append(tombstone(topics.CONTACT_KEYS, key.community, key.key))
                     self._forgotten.add(key.key)
             else:
-                sealed.append(record._replace(value=self._master.seal(keys[record.key], record.value)))
+                sealed.append(record._replace(value=seals[record.key](record.value)))
         left_over, self._left_over = self._left_over, []
         return sealed + left_over
 
@@ -104,10 +106,13 @@ class Sealer:
         except ValueError:
             return value
 
-    def _key_of(self, member: str) -> ContactKey | None:
-        # The same one on every instance, where there happen to be two.
-        usable = (key for key in self._keys.of_member(member) if key.key not in self._forgotten)
-        return min(filter(self._master.can_use, usable), key=lambda key: key.data_key, default=None)
+    def _seal_of(self, member: str) -> Seal | None:
+        # With the same key on every instance, where there happen to be two.
+        for key in sorted(self._keys.of_member(member), key=lambda key: key.data_key):
+            if key.key not in self._forgotten:
+                with suppress(SealError):
+                    return self._master.sealing(key)
+        return None
 
 
 def _is_contact(record: Outgoing) -> bool:
