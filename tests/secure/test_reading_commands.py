@@ -19,7 +19,7 @@ READING = {
     "dead-letters show 0:0": ["dead-letters"],
     "dead-letters replay --topic signups": ["dead-letters"],
     "partner list": ["partners"],
-    "partner deliveries an-app": ["webhook-deliveries"],
+    "partner deliveries an-app": ["partners"],
     "partner replay an-app": ["partners"],
     "review list": ["review-orders", "introductions", "preferences", "erasure-orders"],
     "mail status": ["mail-orders"],
