@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple
 
 from services.intake.spelling import plain
@@ -29,6 +31,9 @@ class ToldApart(NamedTuple):
     """To be used only with a consent of their own."""
 
 
+_INTERESTS, _LIFE_TOPICS = attrgetter("interests"), attrgetter("life_topics")
+
+
 class Interests:
     """Tells interests from life topics by the two vocabularies; what is in neither is an interest in own words."""
 
@@ -39,7 +44,7 @@ class Interests:
 
     def of(self, written: Iterable[str]) -> ToldApart:
         """Of several entries, in their order, each word once."""
-        return _together([self.of_entry(entry) for entry in written])
+        return _together(map(self.of_entry, written))
 
     def _of_entry(self, entry: str, separators: tuple[re.Pattern[str], ...] = _SEPARATORS) -> ToldApart:
         understood = self._interests.understand(entry)
@@ -63,9 +68,9 @@ class Interests:
 
 
 def _together(parts: Iterable[ToldApart]) -> ToldApart:
-    interests: dict[str, None] = {}
-    life_topics: dict[str, None] = {}
-    for part in parts:
-        interests.update(dict.fromkeys(part.interests))
-        life_topics.update(dict.fromkeys(part.life_topics))
-    return ToldApart(tuple(interests), tuple(life_topics))
+    told = list(parts)
+    return ToldApart(_each_once(map(_INTERESTS, told)), _each_once(map(_LIFE_TOPICS, told)))
+
+
+def _each_once(words: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(words)))
