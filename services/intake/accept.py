@@ -111,11 +111,12 @@ class Desk:
         self, event: bytes | Mapping[str, Any], *, partner: str | None, now_ms: int
     ) -> dict[str, Any] | Problem:
         """What would be stored of an event, and how its interests, place and times were understood."""
-        decision = self.accept(event, partner=partner, now_ms=now_ms)
+        parsed = _read(event)
+        if isinstance(parsed, Problem):
+            return parsed
+        decision = self._decide(parsed, partner, now_ms)
         if isinstance(decision, Problem):
             return decision
-        parsed = _read(event)
-        assert not isinstance(parsed, Problem), "the event was accepted"
         explained: dict[str, Any] = {
             "id": decision.event_id,
             "member": decision.member,
