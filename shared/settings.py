@@ -24,12 +24,17 @@ a volume of Kubernetes'. A variable that is set as well counts more."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class KafkaSettings(BaseSettings):
+class Settings(BaseSettings):
+    """What all settings have in common: from variables, or files in `SECRETS_DIR`, and never changed afterwards."""
+
+    # What is wrong may be a secret: an error says which setting, and never what it holds.
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True)
+
+
+class KafkaSettings(Settings):
     """How to reach Kafka, and how much is taken from it at once."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="KAFKA_", extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="KAFKA_")
 
     bootstrap_servers: str = "localhost:9092"
     """One or more host:port, separated by commas."""
@@ -73,11 +78,8 @@ class KafkaSettings(BaseSettings):
     """The authority that signed the broker's certificate, as a PEM file; the system's own unless told."""
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(Settings):
     """What every service needs besides Kafka. Each service adds its own prefix and settings."""
-
-    # What is wrong may be a secret: an error says which setting, and never what it holds.
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True)
 
     http_host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 in a container."""
@@ -95,10 +97,8 @@ class ServiceSettings(BaseSettings):
         return load_communities(self.communities_dir)
 
 
-class ContactsSettings(BaseSettings):
+class ContactsSettings(Settings):
     """The master keys of encrypted contacts: the same for intake, who writes them, and the notifier, who reads them."""
-
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True)
 
     contacts_keys: Annotated[dict[str, SecretStr], Field(default_factory=dict, validation_alias="CONTACTS_KEYS")]
     """A JSON object: the keys that encrypt the values of `contacts`, by names of yours, newest first; each 32 random

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AnyHttpUrl, EmailStr, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from services.notifier.keys import SECRET_LETTERS_MIN
 from services.notifier.smtp import is_this_machine
 from services.notifier.verp import BASE_LETTERS_MAX
-from shared.settings import SECRETS_DIR, ContactsSettings, Port, ServiceSettings
+from shared.settings import ContactsSettings, Port, ServiceSettings, Settings
 
 PerSecond = Annotated[float, Field(gt=0)]
 
@@ -19,12 +19,10 @@ PerSecond = Annotated[float, Field(gt=0)]
 Secret = Annotated[SecretStr, Field(min_length=SECRET_LETTERS_MIN)]
 
 
-class NotifierSecrets(BaseSettings):
+class NotifierSecrets(Settings):
     """The secrets behind all that leaves the notifier; an operator's commands need them too, where they read it."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="NOTIFIER_", extra="ignore", frozen=True, secrets_dir=SECRETS_DIR, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="NOTIFIER_")
 
     link_secret: Secret
     """Encrypts the links in emails and signs return paths; at least 16 characters, the same for all instances."""
