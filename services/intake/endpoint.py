@@ -22,7 +22,6 @@ from starlette.types import Receive, Scope, Send
 
 from services.intake.accept import Accepted, Desk
 from services.intake.answers import Answer, problem_answer, refusal, told_of
-from services.intake.bodies import TooLarge, read_body, throw_away
 from services.intake.claims import Verdict
 from services.intake.deadlines import Deadlines
 from services.intake.envelopes import Event, One, events_of, from_http, media_problem, unpacked
@@ -35,6 +34,7 @@ from services.intake.problems import PROBLEM_MEDIA_TYPE, Problem
 from services.intake.settings import IntakeSettings
 from services.intake.signed import signature_problem
 from services.intake.together import Together
+from shared.bodies import TooLarge, read_body, throw_away
 from shared.clock import Clock
 from shared.contracts import EventType, Partner
 from shared.contracts.claim import Step, Way

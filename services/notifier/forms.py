@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from fastapi import Request
 
 from services.notifier.decisions import Fields
+from shared.bodies import TooLarge, read_body
 
 FORM_BYTES_MAX = 8_192
 """The longest of our forms sends some hundred."""
@@ -35,23 +36,14 @@ async def read_form(request: Request) -> Fields:
         return {}
     try:
         async with asyncio.timeout(FORM_SECONDS_MAX):
-            body = await _body(request)
+            declared = request.headers.get("content-length", "").encode("latin-1")
+            body = await read_body(request.receive, declared, FORM_BYTES_MAX)
     except TimeoutError:
         raise FormError(HTTPStatus.REQUEST_TIMEOUT) from None
+    if isinstance(body, TooLarge):
+        raise FormError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
         parsed = parse_qs(body.decode("ascii"), max_num_fields=_FIELDS_MAX)
     except ValueError:
         return {}
     return {name: tuple(values) for name, values in parsed.items()}
-
-
-async def _body(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > FORM_BYTES_MAX:
-        raise FormError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES_MAX:
-            raise FormError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    return body

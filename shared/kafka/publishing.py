@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from shared.outgoing import Outgoing
 from shared.topics import partition_of
@@ -79,24 +80,19 @@ class _Queue:
             self.sending = None
 
     async def _send_some(self, producer: AIOKafkaProducer) -> None:
-        batch = producer.create_batch()
-        waiting = self.waiting
         aboard: list[_Parcel] = []
-        while waiting:
-            parcel, key, value = waiting[0]
-            # Nobody waits for what was given up, or has failed already. Above all it must not
-            # become part of a later transaction.
-            if not parcel.acknowledged.done():
-                if batch.append(key=key, value=value, timestamp=None) is None:
-                    break  # full; an empty batch takes any record
-                aboard.append(parcel)
-            waiting.popleft()
-        if not aboard:
-            return
-        batch.close()
         try:
+            batch = producer.create_batch()
+            self._fill(batch, aboard)
+            if not aboard:
+                return
+            batch.close()
             await (await producer.send_batch(batch, self.topic, partition=self.partition))
         except BaseException as error:
+            if not aboard:
+                # Not even a batch could be made: nobody is to wait for that.
+                aboard = [parcel for parcel, _, _ in self.waiting]
+                self.waiting.clear()
             for parcel in aboard:
                 if not parcel.acknowledged.done():
                     parcel.acknowledged.set_exception(error)
@@ -107,6 +103,18 @@ class _Queue:
             parcel.missing -= 1
             if parcel.missing == 0 and not parcel.acknowledged.done():
                 parcel.acknowledged.set_result(None)
+
+    def _fill(self, batch: BatchBuilder, aboard: list[_Parcel]) -> None:
+        waiting = self.waiting
+        while waiting:
+            parcel, key, value = waiting[0]
+            # Nobody waits for what was given up, or has failed already. Above all it must not
+            # become part of a later transaction.
+            if not parcel.acknowledged.done():
+                if batch.append(key=key, value=value, timestamp=None) is None:
+                    return  # full; an empty batch takes any record
+                aboard.append(parcel)
+            waiting.popleft()
 
 
 _QUEUES: WeakKeyDictionary[AIOKafkaProducer, dict[tuple[str, int], _Queue]] = WeakKeyDictionary()

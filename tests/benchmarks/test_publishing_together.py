@@ -130,3 +130,22 @@ async def test_what_was_given_up_before_it_went_never_goes() -> None:
 
 async def test_nothing_is_published_at_once() -> None:
     await publish(Producer(), [], partitions=PARTITIONS)
+
+
+async def test_nobody_waits_for_a_batch_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer = Producer()
+
+    def cannot() -> Any:
+        raise KafkaError("no batch")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(producer, "create_batch", cannot)
+        calls = [start(producer, records("a", "b")), start(producer, records("c"))]
+        for call in calls:
+            with pytest.raises(KafkaError, match="no batch"):
+                await call
+    later = start(producer, records("d"))
+    await settle()
+    assert [keys for _, keys, _ in producer.sent] == [[b"d"]], "what failed is not sent after all"
+    producer.sent[0][2].set_result(None)
+    await later

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from test_limits import HEAD, Server
 
-from services.intake import bodies
+from shared import bodies
 
 MEGABYTE = 1_000_000
 SIZES = [2 * MEGABYTE, 20 * MEGABYTE]
