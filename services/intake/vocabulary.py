@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import resources
-from itertools import chain
+from itertools import chain, product
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -35,7 +35,11 @@ _CLAUSE = re.compile(
 )
 """Where, with whom, when or why: it says more about the person than about the thing, and hides a known word."""
 _NEAR_LETTERS_MAX = 16
-"""Near misses are looked for among words up to this length: longer ones are many, and seldom mistyped by one letter."""
+_NEAR_PHRASE_LETTERS_MAX = 11
+"""Near misses are looked for among words and phrases up to these lengths; in longer phrases, for each word of theirs."""
+_NEAR_WORD_LETTERS_MIN = 5
+_NEAR_WORDS_MAX = 5
+_NEAR_WORDS_ODD_MAX = 2
 _PARTS_MAX = 10
 _REMEMBERED = 65_536
 
@@ -82,7 +86,13 @@ class Vocabulary:
             for word, others in words.items():
                 for written in (word, *others):
                     self._add(key_of(written), word, file)
-        self._near = NearMisses(self._by_key, letters_max=_NEAR_LETTERS_MAX)
+        short = [key for key in self._by_key if " " not in key or len(key) <= _NEAR_PHRASE_LETTERS_MAX]
+        self._near = NearMisses(short, letters_max=_NEAR_LETTERS_MAX)
+        self._in_phrases = frozenset(word for key in self._by_key for word in key.split())
+        self._near_in_phrases = NearMisses(
+            (word for word in self._in_phrases if word not in self._by_key and len(word) >= _NEAR_WORD_LETTERS_MIN),
+            letters_max=_NEAR_LETTERS_MAX,
+        )
         for key, word in list(self._by_key.items()):
             self._by_key.setdefault(key.replace(" ", ""), word)
         self._front = frozenset(map(key_of, front))
@@ -131,6 +141,7 @@ class Vocabulary:
 
     def _without_comments(self, parts: Sequence[str]) -> list[Understood]:
         """Each part, less what only comments on another: "dominoes, the loud ones"; not "dominoes, straw bale houses"."""
+        parts = [part for part in parts if not self._is_frame(key_of(part))] or parts
         understood = [self._understand(part) for part in parts]
         if not any(one.known or one.did_you_mean for one in understood):
             return understood
@@ -139,6 +150,10 @@ class Vocabulary:
             for part, one in zip(parts, understood, strict=True)
             if one.known or one.did_you_mean or not is_comment(self._bare(key_of(part)), self._light)
         ]
+
+    def _is_frame(self, key: str) -> bool:
+        """Whether it is no more than what stands around a word: "stand up - watching"."""
+        return (key in self._front or key in self._behind) and key not in self._by_key
 
     def _bare(self, key: str) -> str:
         """A key with all of its frame taken off: "i like straw bale houses" is no comment, though somebody tells it."""
@@ -199,8 +214,22 @@ class Vocabulary:
     def _nearest(self, key: str) -> tuple[str, ...]:
         """The known words that it looks like, also when they stand in a frame: "playing badmington"."""
         for bare in (key, *without_frame(key, self._front, self._behind)):
-            if near := self._near.of(bare):
+            if near := self._near.of(bare) or self._nearest_phrase(bare):
                 return tuple(dict.fromkeys(self._by_key[one] for one in near))
+        return ()
+
+    def _nearest_phrase(self, key: str) -> tuple[str, ...]:
+        """The known phrase that it is but for the words that are in none: "creative writting"."""
+        words = key.split()
+        odd = [place for place, word in enumerate(words) if word not in self._in_phrases]
+        if not 0 < len(odd) < len(words) <= _NEAR_WORDS_MAX or len(odd) > _NEAR_WORDS_ODD_MAX:
+            return ()
+        meant = ((*self._near.of(words[place]), *self._near_in_phrases.of(words[place])) for place in odd)
+        for choice in product(*meant):
+            for place, word in zip(odd, choice, strict=True):
+                words[place] = word
+            if (phrase := " ".join(words)) in self._by_key:
+                return (phrase,)
         return ()
 
     def _known(self, entry: str) -> str | None:
