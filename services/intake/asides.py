@@ -8,6 +8,9 @@ a sentence if it stands there whole, with nothing around it but such little word
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TypeVar
+
+Meaning = TypeVar("Meaning")
 
 _TOLD = frozenset(
     """i im ive id ill me u you youre youll we were weve us they theyre them he she hes shes it its thats theres
@@ -78,30 +81,47 @@ def is_told(key: str) -> bool:
     )
 
 
-def heard(key: str, meaning: Callable[[str], str | None], light: Collection[str]) -> Iterator[str]:
+def heard(
+    key: str, meaning: Callable[[str], Meaning | None], light: Collection[str]
+) -> Iterator[Meaning]:
     """What is known of what is told, in its order: whole phrases, with none but little words around them.
 
     "Ghanaian cooking" is not heard as cooking, nor "salsa verde" as salsa, nor "anything but football" as football.
     `meaning` is asked for the phrases, the longest first.
     """
+    last_end = None
     words = key.split()
+    for first, end, known in _whole(words, meaning, light):
+        if last_end is None or not _says_where(words[last_end:first]):
+            last_end = end
+            yield known
+
+
+def heard_at(
+    key: str, meaning: Callable[[str], Meaning | None], light: Collection[str]
+) -> Iterator[tuple[int, Meaning]]:
+    """As much with the place of its first word, also of what only says where."""
+    for first, _, known in _whole(key.split(), meaning, light):
+        yield first, known
+
+
+def _whole(
+    words: Sequence[str], meaning: Callable[[str], Meaning | None], light: Collection[str]
+) -> Iterator[tuple[int, int, Meaning]]:
     found = list(_phrases(words, meaning))
     within = {place for first, end, _ in found for place in range(first, end)}
 
     def ends(place: int) -> bool:
         return not 0 <= place < len(words) or place in within or _is_light(words[place], light)
 
-    last_end = None
     for first, end, known in found:
-        if not (ends(first - 1) and ends(end)) or _denied(words, first):
-            continue
-        if last_end is not None and _says_where(words[last_end:first]):
-            continue
-        last_end = end
-        yield known
+        if ends(first - 1) and ends(end) and not _denied(words, first):
+            yield first, end, known
 
 
-def _phrases(words: Sequence[str], meaning: Callable[[str], str | None]) -> Iterator[tuple[int, int, str]]:
+def _phrases(
+    words: Sequence[str], meaning: Callable[[str], Meaning | None]
+) -> Iterator[tuple[int, int, Meaning]]:
     place = 0
     while place < len(words):
         for length in range(min(_PHRASE_WORDS_MAX, len(words) - place), 0, -1):

