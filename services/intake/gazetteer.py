@@ -42,7 +42,9 @@ _EITHER = re.compile(r"[/&+;,]|\b(?:or|and|between|but|also)\b", re.IGNORECASE)
 _EITHER_MAX = 5
 _NAME_WORDS_MAX = 8
 _SHORT_LETTERS_MAX = 5
-_LIVING = frozenset({"live", "living", "based", "home", "live in"})
+_LIVING = frozenset({"live", "living", "based", "home"})
+_WORKING = frozenset({"work", "working", "study", "studying", "office", "uni", "commute", "job"})
+_PART_OF = re.compile(r".+ (?:end|side|edge|part|bit|border|borders|outskirts) of (.+)")
 _COORDINATES = re.compile(r"\(?(-?\d{1,2}\.\d+)°?\s*[,; ]\s*(-?\d{1,3}\.\d+)°?\)?")
 
 
@@ -171,6 +173,8 @@ class Gazetteer:
         if point := _COORDINATES.fullmatch(name.strip()):
             nearest = self.nearest(float(point[1]), float(point[2]))
             return Found((nearest,) if nearest is not None else ())
+        if (key := key_of(name)) and not _WORKING.isdisjoint(key.split()) and (places := self._heard(key, living=True)):
+            return Found(places)
         districts = self._districts(name)
         district = districts[0] if districts else None
         head, *rest = _HEAD_AND_REST.split(_POSTCODE.sub(self._without_district, name))
@@ -188,7 +192,10 @@ class Gazetteer:
             return Found(())
         close = self._near.of(whole)
         if not close and (
-            places := self._in_rest(rest) or self._any_of(name) or self._said_twice(name) or self._heard(name)
+            places := self._in_rest(rest)
+            or self._any_of(name)
+            or self._said_twice(name)
+            or self._heard(self._in_full(key_of(name)))
         ):
             return Found(places)
         for bare in without_frame(whole, self._front, self._front):
@@ -222,21 +229,22 @@ class Gazetteer:
                 return found
         return ()
 
-    def _heard(self, name: str) -> tuple[Place, ...]:
-        """The place within a sentence, the one that is lived in first: "Peckham innit", "work in Soho, live in Lee"."""
-        key = self._in_full(key_of(name))
+    def _heard(self, key: str, *, living: bool = False) -> tuple[Place, ...]:
+        """The place within a sentence: "Peckham innit"; of "work in Soho but live in Lee" the one that is lived in."""
         words = key.split()
-        if not is_told(key) or "line" in words:
+        if part := _PART_OF.fullmatch(key):
+            return self._named(part[1])
+        if not is_told(key) or "line" in words or (living and _LIVING.isdisjoint(words)):
             return ()
-        found = [(at, places) for at, places in heard_at(key, self._single, self._light) if self._is_told_as_place(words, at)]
-        lived_in = [places for at, places in found if any(word in _LIVING for word in words[max(0, at - 3) : at])]
-        return next(iter(lived_in or [places for _, places in found]), ())
+        found = [(at, places) for at, places in heard_at(key, self._single, self._light) if self._is_place(words, at)]
+        lived_in = [places for at, places in found if not _LIVING.isdisjoint(words[max(0, at - 3) : at])]
+        return next(iter(lived_in or ([] if living else [places for _, places in found])), ())
 
     def _single(self, phrase: str) -> tuple[Place, ...] | None:
         places = self._by_key.get(phrase)
         return None if places is None or places in self._regions else places
 
-    def _is_told_as_place(self, words: Sequence[str], at: int) -> bool:
+    def _is_place(self, words: Sequence[str], at: int) -> bool:
         """A short name may be a word like any other: it is a place at the beginning, or behind "in"."""
         return at == 0 or len(words[at]) > _SHORT_LETTERS_MAX or words[at - 1] in self._front
 
