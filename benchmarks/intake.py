@@ -23,7 +23,24 @@ from shared.settings import KafkaSettings
 CONNECTIONS = 64
 BATCH_EVENTS = 100
 KEY = "benchmark"
-NEEDED_ONE, NEEDED_BATCH = 0.6, 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked for, and on how many connections at once."""
+
+    name: str
+    content_type: str
+    connections: int
+    needed: float
+    """Of what the bare side does."""
+
+
+LOADS = (
+    Load("event by event", STRUCTURED, CONNECTIONS, 0.6),
+    Load("event by event, 256 connections", STRUCTURED, 256, 0.6),
+    Load(f"in batches of {BATCH_EVENTS}", BATCH, CONNECTIONS, 0.85),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +72,7 @@ class Side:
 
 
 def run(bounds: Bounds, tell: Callable[[str], None]) -> Findings:
-    """Measure both sides, one after the other, in turns. Takes rounds x 4 x (warm-up + seconds), and 15 s."""
+    """Measure both sides, one after the other, in turns. Takes rounds x 6 x (warm-up + seconds), and 15 s."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, EmbeddedKafka() as kafka:
         asyncio.run(ensure_topics(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers)))
         files = _write_bodies(Path(folder), bounds.people)
@@ -70,14 +87,16 @@ def run(bounds: Bounds, tell: Callable[[str], None]) -> Findings:
             running(["-m", "benchmarks.bare_app", "--port", str(port)], port=port, environment=environment) as bare,
         ):
             assert kafka.pid is not None
-            sides = {(kind, who.pid): Side(who) for kind in files for who in (ours, bare)}
+            sides = {(load, who.pid): Side(who) for load in LOADS for who in (ours, bare)}
             for number in range(bounds.rounds):
-                for kind in files:
+                for load in LOADS:
+                    bodies, connections = files[load.content_type], load.connections
                     # Who goes first alternates: what is left over from one side falls on both.
                     for who in (ours, bare) if number % 2 == 0 else (bare, ours):
-                        measure(sides[kind, who.pid], kind, files[kind], bounds, kafka.pid)
+                        side = sides[load, who.pid]
+                        measure(side, load.content_type, bodies, bounds, kafka.pid, connections=connections)
                 tell(f"round {number + 1} of {bounds.rounds}")
-            return _findings({kind: (sides[kind, ours.pid], sides[kind, bare.pid]) for kind in files})
+            return _findings({load: (sides[load, ours.pid], sides[load, bare.pid]) for load in LOADS})
 
 
 def _write_bodies(folder: Path, people: int) -> dict[str, Path]:
@@ -89,14 +108,23 @@ def _write_bodies(folder: Path, people: int) -> dict[str, Path]:
     return files
 
 
-def measure(side: Side, kind: str, bodies: Path, bounds: Bounds, kafka_pid: int, *, key: str = KEY) -> None:
+def measure(
+    side: Side,
+    kind: str,
+    bodies: Path,
+    bounds: Bounds,
+    kafka_pid: int,
+    *,
+    key: str = KEY,
+    connections: int = CONNECTIONS,
+) -> None:
     """Load one program for one round. Raises `RuntimeError` if not everything was accepted."""
     arguments: dict[str, Any] = {
         "port": side.process.port,
         "bodies": bodies,
         "content-type": kind,
         "key": key,
-        "connections": CONNECTIONS,
+        "connections": connections,
         "warm-up": bounds.warm_up_seconds,
         "seconds": bounds.seconds,
     }
@@ -113,25 +141,22 @@ def measure(side: Side, kind: str, bodies: Path, bounds: Bounds, kafka_pid: int,
     side.shares.append((cores[0] / found["seconds"], cores[1] / found["seconds"], cores[2] / found["seconds"]))
 
 
-def _findings(sides: dict[str, tuple[Side, Side]]) -> Findings:
+def _findings(sides: dict[Load, tuple[Side, Side]]) -> Findings:
     figures, notes = [], []
-    names = {STRUCTURED: "event by event", BATCH: f"in batches of {BATCH_EVENTS}"}
-    needed = {STRUCTURED: NEEDED_ONE, BATCH: NEEDED_BATCH}
-    for kind, (ours, bare) in sides.items():
-        figures.append(Figure(names[kind], "sign-ups/s", spread(ours.rates), spread(bare.rates), needed=needed[kind]))
-        figures.append(
-            Figure(f"{names[kind]}, median answer", "ms", spread(ours.milliseconds), spread(bare.milliseconds))
-        )
-        figures.append(Figure(f"{names[kind]}, processor time", "us/sign-up", spread(ours.micros), spread(bare.micros)))
-        for name, side in (("ours", ours), ("bare", bare)):
+    for load, (ours, bare) in sides.items():
+        name = load.name
+        figures.append(Figure(name, "sign-ups/s", spread(ours.rates), spread(bare.rates), needed=load.needed))
+        figures.append(Figure(f"{name}, median answer", "ms", spread(ours.milliseconds), spread(bare.milliseconds)))
+        figures.append(Figure(f"{name}, processor time", "us/sign-up", spread(ours.micros), spread(bare.micros)))
+        for who, side in (("ours", ours), ("bare", bare)):
             used = [spread([share[place] for share in side.shares]).median for place in range(3)]
             notes.append(
-                f"{names[kind]}, {name}: cores used by the program {used[0]:.2f}, by Kafka {used[1]:.2f}, "
+                f"{name}, {who}: cores used by the program {used[0]:.2f}, by Kafka {used[1]:.2f}, "
                 f"by the load generator {used[2]:.2f}"
             )
     return Findings(
         "intake",
-        f"sign-ups over HTTP to acknowledged in Kafka, one process, {CONNECTIONS} connections",
+        f"sign-ups over HTTP to acknowledged in Kafka, one process, {CONNECTIONS} connections unless told",
         tuple(figures),
         (
             "Program, Kafka and load generator are processes of their own and share the machine's cores, unpinned.",

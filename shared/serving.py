@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -36,7 +37,9 @@ def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
         limit_concurrency=CONCURRENCY_MAX,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http=_CutsOffSlowHeads,
+        http=_Connection,
+        # Nothing that we answer depends on who asks from where: so what proxies say of it need not be read.
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
 
@@ -57,35 +60,49 @@ def serve(app: FastAPI, lifeline: Lifeline, *, host: str, port: int) -> int:
     return 0 if lifeline.reason is None and server.started else 1
 
 
-class _CutsOffSlowHeads(HttpToolsProtocol):
-    """A client that does not get to the end of its request's head is cut off, so that it holds up nobody else.
+class _Connection(HttpToolsProtocol):
+    """One connection: an answer goes out in one piece, and a client that is too slow is cut off.
 
-    So is one that has its answer, and goes on with a body that nobody reads. uvicorn waits for
+    A client that does not get to the end of its request's head is cut off, so that it holds up nobody
+    else. So is one that has its answer, and goes on with a body that nobody reads. uvicorn waits for
     ever; and as each connection counts, a few hundred such clients would be enough. How long a
     body may take while it is read is for who reads it to say.
     """
 
     _patience: asyncio.TimerHandle | None = None
+    _in_head = True
+    _lingers = False
+    """Whether a body goes on that nobody reads."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport = _OnePiece(transport, self.loop)  # type: ignore[assignment]
         self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Most heads come whole, and need no timer.
+        if self._in_head or self._lingers:
+            self._wait()
+        elif self._patience is not None:
+            self._stop_waiting()
 
     def on_message_begin(self) -> None:
+        self._in_head = True
         super().on_message_begin()
-        self._wait()
 
     def on_headers_complete(self) -> None:
-        self._stop_waiting()
+        self._in_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._stop_waiting()
+        self._lingers = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body:
+            self._lingers = True
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -104,6 +121,39 @@ class _CutsOffSlowHeads(HttpToolsProtocol):
     def _cut_off(self) -> None:
         self._patience = None
         self.transport.close()
+
+
+class _OnePiece:
+    """A transport that sends an answer's head together with its body, if that comes in the same turn of the loop.
+
+    uvicorn writes them one after the other: two calls of the system and two packets for an answer that fits in one.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n"):
+            self._head = data
+            self._loop.call_soon(self._send_head)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._send_head()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _send_head(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
 
 
 def spare_the_collector() -> None:

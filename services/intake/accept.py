@@ -14,17 +14,18 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import ValidationError
 
-from services.intake.events import BATCH_READER, READER, BlockEvent, LeaveEvent, MemberEvent, PauseEvent, SignUpEvent
+from services.intake.events import SIGN_UPS, AnyEvent, BlockEvent, LeaveEvent, PauseEvent, SignUpEvent
 from services.intake.gazetteer import Gazetteer, Place, on_grid
-from services.intake.problems import FieldError, Problem, field_problem, invalid_fields, validation_problem
+from services.intake.plain_signups import PlainData, PlainPlace
+from services.intake.problems import FieldError, Problem, field_problem, invalid_fields
+from services.intake.reading import read, read_batch, read_by_model
 from services.intake.records import block_records, leave_records, member_records, pause_records, reference_record
 from services.intake.times import times
 from services.intake.told_apart import Interests
 from services.intake.vocabulary import Vocabulary, interests, life_topics
 from shared.community import Communities, Community
-from shared.contracts import CloudEvent, EventType, PlaceInput, SignUp
+from shared.contracts import EventType, PlaceInput, SignUp
 from shared.ids import member_id
 from shared.outgoing import Outgoing
 from shared.slots import SLOTS, Slot, slots_in
@@ -92,8 +93,8 @@ class Desk:
         `partner` is the source that the sender has proved to be; `None` where the way in
         (a Kafka topic with its access rules) has proved it, then any known source is taken.
         """
-        parsed = _read(event)
-        return parsed if isinstance(parsed, Problem) else self._decide(parsed, partner, now_ms)
+        read_event = read(event)
+        return read_event if isinstance(read_event, Problem) else self._decide(read_event, partner, now_ms)
 
     def accept_batch(self, body: bytes, *, partner: str, now_ms: int) -> list[Accepted | Problem] | None:
         """Decide about a JSON array of events; `None` if not all of them have the form of an event.
@@ -101,17 +102,14 @@ class Desk:
         Reading them in one go takes two thirds of the time. Where it does not work, the
         caller takes the array apart, and has `accept` say what is wrong with which.
         """
-        try:
-            events = BATCH_READER.validate_json(body)
-        except ValidationError:
-            return None
-        return [self._decide(event, partner, now_ms) for event in events]
+        events = read_batch(body)
+        return None if events is None else [self._decide(event, partner, now_ms) for event in events]
 
     def explain(
         self, event: bytes | Mapping[str, Any], *, partner: str | None, now_ms: int
     ) -> dict[str, Any] | Problem:
         """What would be stored of an event, and how its interests, place and times were understood."""
-        parsed = _read(event)
+        parsed = read_by_model(event)
         if isinstance(parsed, Problem):
             return parsed
         decision = self._decide(parsed, partner, now_ms)
@@ -132,7 +130,7 @@ class Desk:
             explained["understood"] = self._understood(parsed.data)
         return explained
 
-    def _decide(self, event: MemberEvent, partner: str | None, now_ms: int) -> Accepted | Problem:
+    def _decide(self, event: AnyEvent, partner: str | None, now_ms: int) -> Accepted | Problem:
         name = event.data.community
         community = self._communities.get(name)
         problem = self._who(event, partner, community)
@@ -148,10 +146,10 @@ class Desk:
             return records
         # An erasure that comes late, after a newer update, is an erasure all the same.
         time_ms = None if event.time is None or is_erasure else int(event.time.timestamp() * 1000)
-        withdrawn = isinstance(event, SignUpEvent) and not event.data.consent.introductions
+        withdrawn = isinstance(event, SIGN_UPS) and not event.data.consent.introductions
         return Accepted(event.type, event.id, event.source, member, records, time_ms, withdrawn)
 
-    def _who(self, event: CloudEvent, partner: str | None, community: Community | None) -> Problem | None:
+    def _who(self, event: AnyEvent, partner: str | None, community: Community | None) -> Problem | None:
         if partner is not None and event.source != partner:
             return Problem(
                 "foreign-source", 403, "The source is not yours.", "source must be the one that your API key belongs to"
@@ -163,9 +161,9 @@ class Desk:
         return None
 
     def _records(
-        self, event: MemberEvent, member: str, community: Community, now_ms: int
+        self, event: AnyEvent, member: str, community: Community, now_ms: int
     ) -> tuple[Outgoing, ...] | Problem:
-        if isinstance(event, SignUpEvent):
+        if isinstance(event, SIGN_UPS):
             data = event.data
             if not data.consent.introductions:
                 # Whether we knew them or not, they said no: what else the event says is not ours to keep, nor to
@@ -202,13 +200,13 @@ class Desk:
             return field_problem("/data/blocked", "must be somebody else than the subject")
         return block_records(event, member, now_ms)
 
-    def _going_through(self, data: SignUp, among_interests: tuple[str, ...]) -> tuple[str, ...]:
+    def _going_through(self, data: SignUp | PlainData, among_interests: tuple[str, ...]) -> tuple[str, ...]:
         """Life topics, wherever they were told, if the member agreed to their use."""
         if not data.consent.life_topics:
             return ()
         return tuple(dict.fromkeys((*self._life_topics.words(data.life_topics), *among_interests)))
 
-    def _place(self, wanted: PlaceInput, community: Community) -> Place | Problem:
+    def _place(self, wanted: PlaceInput | PlainPlace, community: Community) -> Place | Problem:
         """The place with its coordinates on the grid."""
         if wanted.latitude is not None and wanted.longitude is not None:
             latitude, longitude = on_grid(wanted.latitude, wanted.longitude)
@@ -237,7 +235,7 @@ class Desk:
         detail = f"is not a place that we know in {self._communities[community].name}{hint}"
         return invalid_fields(FieldError("/data/place/name", detail, found.did_you_mean))
 
-    def _available(self, data: SignUp) -> tuple[Slot, ...] | Problem:
+    def _available(self, data: SignUp | PlainData) -> tuple[Slot, ...] | Problem:
         masks = list(map(self._read_times, data.available))
         if not masks:
             return SLOTS
@@ -249,7 +247,7 @@ class Desk:
             )
         return _slots(reduce(or_, masks))
 
-    def _understood(self, data: SignUp) -> dict[str, Any]:
+    def _understood(self, data: SignUp | PlainData) -> dict[str, Any]:
         place = self._place(data.place, self._communities[data.community])
         assert isinstance(place, Place), "the event was accepted"
         return {
@@ -273,17 +271,6 @@ class Desk:
         return entry
 
 
-def _read(event: bytes | Mapping[str, Any]) -> MemberEvent | Problem:
-    """An event from JSON. What was decoded is written out again, so that every way in is as strict as the others."""
-    try:
-        event_read: MemberEvent = READER.validate_json(event if isinstance(event, bytes) else orjson.dumps(event))
-        return event_read
-    except ValidationError as error:
-        return validation_problem(error)
-    except orjson.JSONEncodeError:
-        return Problem("invalid-event", 422, "The event is nested too deep.", "nothing in it needs more than 3 levels")
-
-
 def _word_understood(text: str, vocabulary: Vocabulary) -> dict[str, Any]:
     understood = vocabulary.understand(text)
     entry: dict[str, Any] = {"given": text, "kept": understood.kept, "known": understood.known}
@@ -298,7 +285,7 @@ def _year_of(quarter: int, time_zone: str) -> int:
     return datetime.fromtimestamp(quarter * _QUARTER_MS / 1000, ZoneInfo(time_zone)).year
 
 
-def _unfit(sign_up: SignUp, kept: tuple[str, ...], community: Community, now_ms: int) -> Problem | None:
+def _unfit(sign_up: SignUp | PlainData, kept: tuple[str, ...], community: Community, now_ms: int) -> Problem | None:
     # Of the birthday only the year is known: a member counts as adult when they surely are. New Year
     # comes when it does where the community is, and so it does to the matcher.
     year = _year_of(now_ms // _QUARTER_MS, community.time_zone)

@@ -96,6 +96,10 @@ class Claims:
         for event in events:
             self._end(step.value, event, instance)
 
+    def knows_any(self, events: Iterable[bytes]) -> bool:
+        """Whether anything is known of one of them."""
+        return not self._claims.keys().isdisjoint(events)
+
     def judge(self, event: bytes, digest: bytes, now_ms: int) -> Verdict | None:
         """What a claim would surely get, without writing it down; `None` if that must be found out."""
         known = self._claims.get(event)

@@ -34,6 +34,7 @@ from services.intake.problem_answers import FAILED
 from services.intake.problems import PROBLEM_MEDIA_TYPE, Problem
 from services.intake.settings import IntakeSettings
 from services.intake.signed import signature_problem
+from services.intake.together import Together
 from shared.clock import Clock
 from shared.contracts import EventType, Partner
 from shared.contracts.claim import Step, Way
@@ -76,6 +77,13 @@ class EventsEndpoint:
         self._clock = clock
         self._guarding = HEADERS + transport_security(settings.hsts_seconds)
         self._deadlines = Deadlines()
+        self._together = Together(
+            lambda event, partner, now_ms: desk.accept(event, partner=partner, now_ms=now_ms),
+            ledger,
+            self._deadlines,
+            clock,
+            seconds_max=settings.acknowledge_seconds_max,
+        )
         self._limits = RateLimits(settings.events_per_second_max, settings.burst_seconds)
         self._accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
         self._rejected = metrics.events.labels("unknown", "http", "rejected")
@@ -196,16 +204,15 @@ class EventsEndpoint:
         return self._explain_many(content.body, partner) if dry_run else await self._many(content.body, partner)
 
     async def _one(self, event: Event, partner: str) -> Answer:
-        now_ms = self._clock()
-        decision = self._desk.accept(event, partner=partner, now_ms=now_ms)
-        if isinstance(decision, Problem):
-            return self._refused(decision)
-        [verdict] = await self._store(partner, [decision], now_ms)
+        taken = await self._together.take(event, partner)
+        if isinstance(taken, Problem):
+            return self._refused(taken)
+        accepted, verdict = taken
         problem = problem_of(verdict)
         if problem is not None:
             return self._refused(problem, *_SOON_IF_BUSY[problem is BUSY])
-        self._accepted[decision.event_type].inc()
-        return Answer(202, orjson.dumps(told_of(decision, verdict, {})))
+        self._accepted[accepted.event_type].inc()
+        return Answer(202, orjson.dumps(told_of(accepted, verdict, {})))
 
     async def _store(self, partner: str, events: Sequence[Accepted], now_ms: int) -> list[Verdict]:
         """Claim and publish; what each event got. Raises `KafkaError` or `TimeoutError`: then send all again."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from services.intake.plain_signups import PlainSignUp
 from shared.contracts import Blocking, CloudEvent, EventType, Leaving, Pausing, SignUp
 
 
@@ -43,5 +44,10 @@ READER = TypeAdapter[MemberEvent](Event).validator
 """Reads JSON or what was decoded from it; raises `pydantic.ValidationError`."""
 BATCH_READER = TypeAdapter[list[MemberEvent]](list[Event]).validator
 """Reads a JSON array of them, all or none."""
+
+SIGN_UPS = (PlainSignUp, SignUpEvent)
+AnySignUp = SignUpEvent | PlainSignUp
+"""A sign-up or an update, whichever way it was read: both have the same attributes."""
+AnyEvent = MemberEvent | PlainSignUp
 
 EVENT_MODELS = (SignUpEvent, LeaveEvent, PauseEvent, BlockEvent)

@@ -118,10 +118,16 @@ class Gazetteer:
         self._light = frozenset(word for around in self._front for word in around.split())
         by_population = sorted(places, key=lambda entry: (-entry[1], entry[0].name))
         own = [Place(name, float(point[0]), float(point[1])) for name, point in self._words.places.items()]
-        taken = {key_of(place.name) for place in own}
+        # What is another name of one place here is no place of its own: GeoNames has "West End" twice.
+        taken = {key_of(place.name) for place in own} | {
+            key_of(other)
+            for name, others in self._words.also_called.items()
+            for other in others
+            if key_of(other) != key_of(name)
+        }
         theirs = [place for place, _, _ in by_population if key_of(place.name) not in taken]
         self._by_key: dict[str, tuple[Place, ...]] = {}
-        self.places = own + self._told_apart(theirs)
+        self.places = own + self._told_apart(theirs, own)
         for place in self.places:
             self._by_key.setdefault(key_of(place.name), (place,))
         for name, nicknames in self._words.also_called.items():
@@ -142,7 +148,7 @@ class Gazetteer:
         self.find = lru_cache(maxsize=_REMEMBERED)(self._find)
         self.nearest = lru_cache(maxsize=_REMEMBERED)(self._nearest)
 
-    def _told_apart(self, places: Sequence[Place]) -> list[Place]:
+    def _told_apart(self, places: Sequence[Place], own: Sequence[Place]) -> list[Place]:
         """Namesakes that lie apart get names that say near what they are; their plain name means all of them."""
         by_key: dict[str, list[Place]] = {}
         for place in places:
@@ -151,7 +157,7 @@ class Gazetteer:
                 namesakes.append(place)
         single = [alike[0] for alike in by_key.values() if len(alike) == 1]
         told_apart = list(single)
-        by_name = {place.name: place for place in single}
+        by_name = {place.name: place for place in (*single, *own)}
         for key, namesakes in by_key.items():
             if len(namesakes) == 1:
                 continue

@@ -125,11 +125,14 @@ class Ledger:
         """What each claim got. Raises `KafkaError` if that cannot be known: then nothing may be published."""
         if not entries:
             return []
-        if way is Way.HTTP and len(entries) == 1:
-            known = self.claims.judge(entries[0].event, entries[0].digest, self._clock())
-            if known is not None:
-                return [known]
-        return await self._book(partition_of(source, self._partitions), way).claim(entries)
+        book = self._book(partition_of(source, self._partitions), way)
+        if way is Way.TOPIC or not self.claims.knows_any(entry.event for entry in entries):
+            return await book.claim(entries)
+        now_ms = self._clock()
+        known = [self.claims.judge(entry.event, entry.digest, now_ms) for entry in entries]
+        unknown = [entry for entry, verdict in zip(entries, known, strict=True) if verdict is None]
+        told = iter(await book.claim(unknown) if unknown else ())
+        return [next(told) if verdict is None else verdict for verdict in known]
 
     def note(self, source: str, entries: Sequence[Entry], step: Step, way: Way) -> None:
         """Write down what became of claims that were won; soon, and nobody waits for it."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import orjson
 
-from services.intake.events import BlockEvent, LeaveEvent, PauseEvent, SignUpEvent
+from services.intake.events import AnySignUp, BlockEvent, LeaveEvent, PauseEvent
 from services.intake.gazetteer import Place
 from shared import topics
 from shared.contracts import EventType, PartnerPreference, PartnerPreferenceKind, PartnerRequest, PartnerRequestKind
@@ -22,7 +22,7 @@ from shared.slots import Slot
 
 
 def member_records(
-    event: SignUpEvent,
+    event: AnySignUp,
     member: str,
     *,
     place: Place,
@@ -83,7 +83,7 @@ def _in_order(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(words)))
 
 
-def reference_record(event: SignUpEvent, member: str, now_ms: int) -> Outgoing:
+def reference_record(event: AnySignUp, member: str, now_ms: int) -> Outgoing:
     """How the partner calls the member, kept to tell them of it. As `Reference` writes it."""
     reference = {
         "community": event.data.community,
@@ -95,7 +95,7 @@ def reference_record(event: SignUpEvent, member: str, now_ms: int) -> Outgoing:
     return Outgoing(topics.REFERENCES.name, event.data.community, member, orjson.dumps(reference))
 
 
-def leave_records(event: LeaveEvent | SignUpEvent, member: str, now_ms: int) -> tuple[Outgoing, ...]:
+def leave_records(event: LeaveEvent | AnySignUp, member: str, now_ms: int) -> tuple[Outgoing, ...]:
     """The request, so that a sign-up that is still under way cannot outlive it, and the tombstones."""
     community = event.data.community
     kind = PartnerRequestKind.ERASED if event.type is EventType.ERASED else PartnerRequestKind.LEFT

@@ -31,6 +31,20 @@ def _checked(address: str) -> str:
         ) from None
 
 
+def is_plain_address(address: str) -> bool:
+    """Whether it is surely an address, and would be kept just as it stands; most are."""
+    local, _, domain = address.rpartition("@")
+    return _PLAIN_LOCAL_PART.fullmatch(local) is not None and _is_plain_domain(domain)
+
+
+@lru_cache(maxsize=16_384)
+def _is_plain_domain(domain: str) -> bool:
+    try:
+        return _checked_domain(domain) == domain
+    except EmailNotValidError:
+        return False
+
+
 @lru_cache(maxsize=16_384)
 def _checked_domain(domain: str) -> str:
     return validate_email(f"a@{domain}", check_deliverability=False).domain

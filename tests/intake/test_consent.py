@@ -82,7 +82,11 @@ def test_who_comes_back_with_a_consent_is_signed_up() -> None:
 
 # Life topics among the interests
 
-BOTH = {"learning english", "starting a business", "freelancing", "money", "homelessness", "making friends"}
+BOTH = {
+    *("learning english", "starting a business", "freelancing", "money", "finances", "homelessness", "pots"),
+    *("making friends", "looking for friends", "want friends", "want more friends", "want to make friends"),
+    *("need friends", "need to meet people"),
+}
 """Ways to write an interest and a life topic: the field that it stands in tells which. What somebody is, is none."""
 WRITTEN = [
     ("bereavement", (), ("bereavement",)),
@@ -103,6 +107,27 @@ WRITTEN = [
     ("rock and roll, grief", ("rock music",), ("bereavement",)),
     ("knights and dragons", ("knights and dragons",), ()),
     ("student theatre", ("student theatre",), ()),
+    ("lost my cat", (), ("loss of a pet",)),
+    ("miscarriage", (), ("pregnancy or baby loss",)),
+    ("lost my brother to suicide", (), ("bereavement by suicide",)),
+    ("leaving an abusive relationship", (), ("an abusive relationship",)),
+    ("I'm shy", (), ("shyness",)),
+    ("abortion", (), ("after an abortion",)),
+    ("eating disorder recovery", (), ("mental health",)),
+    ("living with my parents", (), ("living with parents",)),
+    ("friendship breakup", (), ("end of a friendship",)),
+    ("insomnia", (), ("poor sleep",)),
+    ("carer", (), ("caring for somebody",)),
+    ("freelancer", (), ("being self-employed",)),
+    ("looking for friends", ("meeting people",), ()),
+    ("pots", ("pottery",), ()),
+    ("the strokes", ("rock music",), ()),
+    ("finances", ("economics",), ()),
+    ("smoking", ("smoking",), ()),
+    ("alcohol", ("alcohol",), ()),
+    ("migration", ("migration",), ()),
+    ("transition", ("transition",), ()),
+    ("panic at the disco", ("panic at the disco",), ()),
 ]
 
 

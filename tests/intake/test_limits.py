@@ -81,7 +81,7 @@ class Server:
 
     def __init__(self, **settings: float) -> None:
         intake = InMemory(settings=IntakeSettings(**settings))  # type: ignore[arg-type]
-        config = uvicorn.Config(intake.app, port=0, log_config=None, lifespan="off", http=serving._CutsOffSlowHeads)
+        config = uvicorn.Config(intake.app, port=0, log_config=None, lifespan="off", http=serving._Connection)
         self._server = uvicorn.Server(config)
 
     async def __aenter__(self) -> int:

@@ -149,6 +149,27 @@ def test_boroughs_are_where_they_are() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "latitude", "longitude"),
+    [
+        ("Southgate", 51.6323, -0.1279),
+        ("Stratford", 51.5418, -0.0033),
+        ("Sutton", 51.3595, -0.1912),
+        ("Willesden", 51.5461, -0.2348),
+        ("Kilburn High Road", 51.5373, -0.1922),
+        ("Hendon Central", 51.5830, -0.2265),
+        ("Highgate Village", 51.5710, -0.1478),
+        ("Wandsworth Town", 51.4611, -0.1881),
+        ("Barking Riverside", 51.5188, 0.1163),
+        ("Gallions Reach", 51.5090, 0.0716),
+        ("Turkey Street", 51.6726, -0.0472),
+    ],
+)
+def test_a_name_leads_to_where_it_is_in_london(name: str, latitude: float, longitude: float) -> None:
+    place: Place = london().find(name).places[0]
+    assert distance_km(place.latitude, place.longitude, latitude, longitude) < 1.5
+
+
+@pytest.mark.parametrize(
     ("text", "kept", "suggested"),
     [
         ("painting (watercolour)", ["watercolour"], []),
@@ -180,6 +201,12 @@ def test_what_stands_around_a_word_is_seen_through(text: str, kept: list[str], s
         ("48.8566, 2.3522", []),
         ("Westfield, Stratford", ["Stratford"]),
         ("zone 2", []),
+        ("Belmont, Sutton", ["Belmont near Sutton"]),
+        ("Finsbury", ["Clerkenwell", "Finsbury Park"]),
+        ("the West End of London", ["West End"]),
+        ("South Tottenham station", ["South Tottenham"]),
+        ("E18", ["South Woodford"]),
+        ("TW6", ["Heathrow"]),
     ],
 )
 def test_places_in_words(text: str, names: list[str]) -> None:

@@ -43,7 +43,7 @@ async def served() -> AsyncIterator[int]:
     ours = pages_router(LINKS, record, COMMUNITIES, WORDS, lambda: NOW)
     app.router.routes[:0] = ours.routes
     RECORDED.clear()
-    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", http=serving._CutsOffSlowHeads)
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", http=serving._Connection)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -54,9 +54,9 @@ async def served() -> AsyncIterator[int]:
     await task
 
 
-def connections() -> list[serving._CutsOffSlowHeads]:
+def connections() -> list[serving._Connection]:
     (server,) = SERVERS
-    return [each for each in server.server_state.connections if isinstance(each, serving._CutsOffSlowHeads)]
+    return [each for each in server.server_state.connections if isinstance(each, serving._Connection)]
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
