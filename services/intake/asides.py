@@ -1,4 +1,4 @@
-"""What people say beside the thing itself: "mudlarking!! got my permit last yr", "allotment, on the waiting list". Pure.
+"""What people say beside the thing itself: "mudlarking!! got my permit last yr". Pure.
 
 Who writes as they speak tells a thing and comments on it. A comment is known by its little
 words, and is left out where something else is known; a thing that is known is heard within
@@ -12,46 +12,57 @@ from typing import TypeVar
 
 Meaning = TypeVar("Meaning")
 
-_TOLD = frozenset(
-    """i im ive id ill me u you youre youll we were weve us they theyre them he she hes shes it its thats theres
-    is are am was were isnt arent aint wasnt be been being do does did dont doesnt didnt done doing
-    can cant could couldnt will would wont wouldnt shall should might must may
-    have has had havent hasnt having got gotta get gets getting need needs needed want wants wanted wanna gonna
-    no not never ever what wot whats who whos whose which how why
-    if because cos coz cause although though tho unless until till while whilst when whenever since
-    please pls plz plss ask idk dunno iirc imo imho fyi atm lol lmao haha hehe ha tbh innit init ngl obvs soz sorry hi hiya yes
-    yeah yep nope nah ok okay omg sadly hopefully luckily apparently honestly actually literally basically
-    still again already yet now nowadays lately currently recently anymore always usually sometimes mostly mainly
-    once twice ages yr yrs year years month months mth mths week weeks wk wks ago last next today yesterday tomorrow
-    ones too also even though that this
-    join joined start started starting took take taken tried try trying used bought made make makes go goes going went gone
-    loved love loves like likes liked enjoy enjoyed enjoys prefer hoping hope wish looking look looked learnt learned
-    finished finishing keep keeps kept know knows known think thinks thought feel feels feeling find found say says said
-    work works working worked live living lives come comes came help helps helped helping waiting wait
-    jan feb mar apr jun jul aug sept oct nov dec january february march april june july august september october
-    november december christmas summer winter spring autumn""".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TOLD = _words(
+    """
+    i im ive id ill me u you youre youll we were weve us they theyre them he she hes shes it its thats theres is
+    are am was isnt arent aint wasnt be been being do does did dont doesnt didnt done doing can cant could
+    couldnt will would wont wouldnt shall should might must may have has had havent hasnt having got gotta get
+    gets getting need needs needed want wants wanted wanna gonna no not never ever what wot whats who whos whose
+    which how why if because cos coz cause although though tho unless until till while whilst when whenever
+    since please pls plz plss ask idk dunno iirc imo imho fyi atm lol lmao haha hehe ha tbh innit init ngl obvs
+    soz sorry hi hiya yes yeah yep nope nah ok okay omg sadly hopefully luckily apparently honestly actually
+    literally basically still again already yet now nowadays lately currently recently anymore always usually
+    sometimes mostly mainly once twice ages yr yrs year years month months mth mths week weeks wk wks ago last
+    next today yesterday tomorrow ones too also even that this join joined start started starting took take
+    taken tried try trying used bought made make makes go goes going went gone loved love loves like likes liked
+    enjoy enjoyed enjoys prefer hoping hope wish looking look looked learnt learned finished finishing keep
+    keeps kept know knows known think thinks thought feel feels feeling find found say says said work works
+    working worked live living lives come comes came help helps helped helping waiting wait jan feb mar apr jun
+    jul aug sept oct nov dec january february march april june july august september october november december
+    christmas summer winter spring autumn hate hates hated dislike stand
+    """
 )
 """Words of who tells something, and does not only name it."""
-_RELATING = frozenset("at for with w from on in by about around near after before during through w/ to into than".split())
-_WHERE = frozenset("at on in by near around with w from".split())
+_RELATING = _words("at for with w from on in by about around near after before during through w/ to into than")
+_WHERE = _words("at on in by near around with w from")
 """What follows says where or with whom, once something is told: "volunteering at a food bank"."""
-_AND = frozenset("and n & + but also plus or then".split())
+_AND = _words("and n & + but also plus or then")
+_OF_ONESELF = _words("i im ive my me our we us just got since still recently now finally")
 _NAME_WORDS_MAX = 4
 """So few words with none that tells something are a name: "walks on the heath"."""
-_MY = frozenset("my our mine ours".split())
-_LITTLE = frozenset(
-    """a an the some any all and or n & + but so just bit lot lots loads few couple little more most less least much many
-    very really quite pretty rather proper super such as out up off back down over there here again only maybe perhaps
-    every each other another both either well good great big old new first own same few stuff things thing bits etc
-    him her his their your ur it hard easy nice bad badly well massive huge total complete fully half
-    every day days daily weekly monthly nightly evening evenings morning mornings night nights weekend weekends
-    mon tue tues wed thu thur thurs fri sat sun mondays tuesdays wednesdays thursdays fridays saturdays sundays monday
-    tuesday wednesday thursday friday saturday sunday time times people someone somebody everyone anyone one others
-    friends mates kids family wife husband partner people mum dad sister brother son daughter""".split()
+_MY = _words("my our mine ours")
+_LITTLE = _words(
+    """
+    a an the some any all and or n & + but so just bit lot lots loads few couple little more most less least
+    much many very really quite pretty rather proper super such as out up off back down over there here again
+    only maybe perhaps every each other another both either well good great big old new first own same stuff
+    things thing bits etc him her his their your ur it hard easy nice bad badly massive huge total complete
+    fully half day days daily weekly monthly nightly evening evenings morning mornings night nights weekend
+    weekends mon tue tues wed thu thur thurs fri sat sun mondays tuesdays wednesdays thursdays fridays saturdays
+    sundays monday tuesday wednesday thursday friday saturday sunday time times people someone somebody everyone
+    anyone one others friends mates kids family wife husband partner mum dad sister brother son daughter
+    """
 )
-_DENIED = frozenset(
-    "no not never hate hates hated dislike cant cannot dont doesnt didnt wont isnt arent wasnt without except avoid stopped "
-    "quit bored allergic nor neither".split()
+_DENIED = _words(
+    """
+    no not never hate hates hated dislike cant cannot dont doesnt didnt wont isnt arent wasnt without except
+    avoid stopped quit bored allergic nor neither
+    """
 )
 _TAKEN_UP_AGAIN = frozenset({"but", "just", "only", "instead", "love", "prefer", "so"})
 _DENIED_FOR_WORDS = 3
@@ -81,9 +92,12 @@ def is_told(key: str) -> bool:
     )
 
 
-def heard(
-    key: str, meaning: Callable[[str], Meaning | None], light: Collection[str]
-) -> Iterator[Meaning]:
+def is_of_oneself(key: str) -> bool:
+    """Whether somebody tells of themselves: "just got my diagnosis", not "teaching English to asylum seekers"."""
+    return not _OF_ONESELF.isdisjoint(key.split())
+
+
+def heard(key: str, meaning: Callable[[str], Meaning | None], light: Collection[str]) -> Iterator[Meaning]:
     """What is known of what is told, in its order: whole phrases, with none but little words around them.
 
     "Ghanaian cooking" is not heard as cooking, nor "salsa verde" as salsa, nor "anything but football" as football.
@@ -119,9 +133,7 @@ def _whole(
             yield first, end, known
 
 
-def _phrases(
-    words: Sequence[str], meaning: Callable[[str], Meaning | None]
-) -> Iterator[tuple[int, int, Meaning]]:
+def _phrases(words: Sequence[str], meaning: Callable[[str], Meaning | None]) -> Iterator[tuple[int, int, Meaning]]:
     place = 0
     while place < len(words):
         for length in range(min(_PHRASE_WORDS_MAX, len(words) - place), 0, -1):
@@ -135,9 +147,7 @@ def _phrases(
 
 
 def _is_light(word: str, light: Collection[str]) -> bool:
-    return (
-        word in _TOLD or word in _LITTLE or word in _RELATING or word in _MY or word in light or word[0].isdigit()
-    )
+    return word in _TOLD or word in _LITTLE or word in _RELATING or word in _MY or word in light or word[0].isdigit()
 
 
 def _says_where(between: Sequence[str]) -> bool:

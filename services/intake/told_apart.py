@@ -14,11 +14,14 @@ from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
-from services.intake.asides import is_comment
+from services.intake.asides import is_comment, is_of_oneself
 from services.intake.spelling import key_of, plain
 from services.intake.vocabulary import Vocabulary
 
-_SEPARATORS = (re.compile(r"[,;|>→~\n]|[.!?:]+ |\.\.+|…|\s[-–—]+\s"), re.compile(r"[/&+()\[\]]|\b(?:and|n|but|after|since)\b", re.IGNORECASE))
+_SEPARATORS = (
+    re.compile(r"[,;|>→~\n]|[.!?:]+ |\.\.+|…|\s[-–—]+\s"),
+    re.compile(r"[/&+()\[\]]|\b(?:and|n|but|after|since)\b", re.IGNORECASE),
+)
 """Of the entries of a list, and of what is told in one breath."""
 _PARTS_MAX = 10
 _REMEMBERED = 65_536
@@ -64,7 +67,7 @@ class Interests:
             told = _together([self._of_part(part, tuple(finer)) for part in parts])
             if told.life_topics:
                 return told
-        if topic.known:
+        if topic.known and is_of_oneself(key_of(entry)):
             # A life topic is heard in it: "just got my ADHD diagnosis at 51". An interest too: "yoga since my divorce".
             return ToldApart(understood.kept if understood.known else (), topic.kept)
         # No life topic is in it: then it is kept as the vocabulary keeps it, and not in our parts.

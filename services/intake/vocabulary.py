@@ -27,7 +27,8 @@ _ASIDE = re.compile(r"\s*(?:i|i'm|i've|my|we|but|not|mostly|mainly|usually|when|
 """In brackets: what only comments on the word before it."""
 _CLAUSE = re.compile(
     r" (?:(?:w|with) (?:the|my|our|other|others|friends|mates|colleagues|family|kids|people|somebody|strangers)|"
-    r"(?:at|in|for|by|down|round|around|near|over) (?:the|my|our)|at an?|(?:on|by) the (?:thames|river|canal|sea|water|side)|"
+    r"(?:at|in|for|by|down|round|around|near|over) (?:the|my|our)|at an?|"
+    r"(?:on|by) the (?:thames|river|canal|sea|water|side)|"
     r"(?:in|with|w) \w+$|(?:along|from) .+|out to|near|who|whose|since|every|because|cos|when|while|whenever|but|"
     r"if|though|to (?:work|relax|unwind|keep|stay|get|help|music)|(?:after|before) work|(?:once|twice|few times) an?|"
     r"(?:at|on) (?:work|home|weekends?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)|last (?:week|month|year)|"
@@ -36,7 +37,7 @@ _CLAUSE = re.compile(
 """Where, with whom, when or why: it says more about the person than about the thing, and hides a known word."""
 _NEAR_LETTERS_MAX = 16
 _NEAR_PHRASE_LETTERS_MAX = 11
-"""Near misses are looked for among words and phrases up to these lengths; in longer phrases, for each word of theirs."""
+"""Near misses are looked for among words and phrases up to these lengths; in longer phrases, word by word."""
 _NEAR_WORD_LETTERS_MIN = 5
 _NEAR_WORDS_MAX = 5
 _NEAR_WORDS_ODD_MAX = 2
@@ -140,7 +141,7 @@ class Vocabulary:
         return Understood((kept,), known=False, did_you_mean=self._nearest(key_of(entry)))
 
     def _without_comments(self, parts: Sequence[str]) -> list[Understood]:
-        """Each part, less what only comments on another: "dominoes, the loud ones"; not "dominoes, straw bale houses"."""
+        """Each part, less what only comments on another: "chess, the loud ones"; not "chess, straw bale houses"."""
         parts = [part for part in parts if not self._is_frame(key_of(part))] or parts
         understood = [self._understand(part) for part in parts]
         if not any(one.known or one.did_you_mean for one in understood):
