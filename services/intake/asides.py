@@ -7,6 +7,7 @@ a sentence if it stands there whole, with nothing around it but such little word
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
@@ -32,19 +33,26 @@ _TOLD = _words(
     taken tried try trying used bought made make makes go goes going went gone loved love loves like likes liked
     enjoy enjoyed enjoys prefer hoping hope wish looking look looked learnt learned finished finishing keep
     keeps kept know knows known think thinks thought feel feels feeling find found say says said work works
-    working worked live living lives come comes came help helps helped helping waiting wait jan feb mar apr jun
+    working worked live living lives come comes came help helps helped helping waiting wait
+    fighting struggling coping dealing jan feb mar apr jun
     jul aug sept oct nov dec january february march april june july august september october november december
     christmas summer winter spring autumn hate hates hated dislike stand
     """
 )
 """Words of who tells something, and does not only name it."""
 _RELATING = _words("at for with w from on in by about around near after before during through w/ to into than")
-_WHERE = _words("at on in by near around with w from")
+_WHERE = _words("at on in by near around with w from to")
 """What follows says where or with whom, once something is told: "volunteering at a food bank"."""
+_OF = _words("of a the")
 _AND = _words("and n & + but also plus or then")
 _OF_ONESELF = _words("i im ive my me our we us just got since still recently now finally")
 _NAME_WORDS_MAX = 4
 """So few words with none that tells something are a name: "walks on the heath"."""
+_LIKING = re.compile(
+    r"^(?:(?:and|also|i|we|im|am|really|do|just|absolutely|mostly|mainly|especially) )*"
+    r"(?:like|love|enjoy|into|adore|playing|play|doing|do|making|make|learning|watching) "
+)
+"""Who begins so names something, and comments on nothing: "I like straw bale houses"."""
 _MY = _words("my our mine ours")
 _LITTLE = _words(
     """
@@ -76,7 +84,7 @@ def is_comment(key: str, light: Collection[str] = ()) -> bool:
     >>> is_comment("got my permit last yr"), is_comment("straw bale houses"), is_comment("the loud ones")
     (True, False, True)
     """
-    words = key.split()
+    words = _LIKING.sub("", key).split()
     return any(word in _TOLD for word in words) or all(
         word in _LITTLE or word in _RELATING or word in _MY or word in light or word.isdigit() for word in words
     )
@@ -88,7 +96,7 @@ def is_told(key: str) -> bool:
     if not 1 < len(words) <= _WORDS_MAX:
         return False
     return any(word in _TOLD or word in _MY for word in words) or (
-        len(words) > _NAME_WORDS_MAX and any(word in _RELATING for word in words)
+        len(words) > _NAME_WORDS_MAX and any(word in _RELATING or word in _OF for word in words)
     )
 
 
@@ -113,10 +121,9 @@ def heard(key: str, meaning: Callable[[str], Meaning | None], light: Collection[
 
 def heard_at(
     key: str, meaning: Callable[[str], Meaning | None], light: Collection[str]
-) -> Iterator[tuple[int, Meaning]]:
-    """As much with the place of its first word, also of what only says where."""
-    for first, _, known in _whole(key.split(), meaning, light):
-        yield first, known
+) -> Iterator[tuple[int, int, Meaning]]:
+    """As much with the places of its first word and of the one behind its last, also of what only says where."""
+    yield from _whole(key.split(), meaning, light)
 
 
 def _whole(
@@ -126,7 +133,7 @@ def _whole(
     within = {place for first, end, _ in found for place in range(first, end)}
 
     def ends(place: int) -> bool:
-        return not 0 <= place < len(words) or place in within or _is_light(words[place], light)
+        return not 0 <= place < len(words) or (place not in within and _is_light(words[place], light))
 
     for first, end, known in found:
         if ends(first - 1) and ends(end) and not _denied(words, first):

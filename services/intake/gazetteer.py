@@ -42,8 +42,10 @@ _EITHER = re.compile(r"[/&+;,]|\b(?:or|and|between|but|also)\b", re.IGNORECASE)
 _EITHER_MAX = 5
 _NAME_WORDS_MAX = 8
 _SHORT_LETTERS_MAX = 5
-_LIVING = frozenset({"live", "living", "based", "home"})
-_WORKING = frozenset({"work", "working", "study", "studying", "office", "uni", "commute", "job"})
+_LIVING = frozenset({"live", "living", "based", "home", "now"})
+_PAST = frozenset({"used", "was", "were", "formerly", "ex", "previously", "left", "originally"})
+_ELSEWHERE_TOO = _PAST | {"work", "working", "study", "studying", "office", "uni", "commute", "job", "now"}
+"""Who says so names a second place, which is not lived in."""
 _PART_OF = re.compile(r".+ (?:end|side|edge|part|bit|border|borders|outskirts) of (.+)")
 _COORDINATES = re.compile(r"\(?(-?\d{1,2}\.\d+)°?\s*[,; ]\s*(-?\d{1,3}\.\d+)°?\)?")
 
@@ -179,7 +181,11 @@ class Gazetteer:
         if point := _COORDINATES.fullmatch(name.strip()):
             nearest = self.nearest(float(point[1]), float(point[2]))
             return Found((nearest,) if nearest is not None else ())
-        if (key := key_of(name)) and not _WORKING.isdisjoint(key.split()) and (places := self._heard(key, living=True)):
+        if (
+            (key := key_of(name))
+            and not _ELSEWHERE_TOO.isdisjoint(key.split())
+            and (places := self._heard(key, living=True))
+        ):
             return Found(places)
         districts = self._districts(name)
         district = districts[0] if districts else None
@@ -206,6 +212,8 @@ class Gazetteer:
             return Found(places)
         for bare in without_frame(whole, self._front, self._front):
             close = close or self._near.of(bare)
+        if not close and len(parts := _EITHER.split(name)[:_EITHER_MAX]) > 1:
+            close = tuple(key for part in parts for key in self._near_named(key_of(part))[:1])
         return Found((), tuple(dict.fromkeys(place.name for key in close for place in self._by_key[key])))
 
     def _in_rest(self, rest: Sequence[str]) -> tuple[Place, ...]:
@@ -219,6 +227,12 @@ class Gazetteer:
             return ()
         found = [place for part in parts for place in (self._named(key_of(part)) or self._districts(part))]
         return tuple(dict.fromkeys(found))
+
+    def _near_named(self, key: str) -> tuple[str, ...]:
+        key = self._in_full(key)
+        return next(
+            (near for bare in (key, *without_frame(key, self._front, self._front)) if (near := self._near.of(bare))), ()
+        )
 
     def _districts(self, text: str) -> tuple[Place, ...]:
         found = [known for match in _POSTCODE.finditer(text) if (known := self._district(match))]
@@ -242,7 +256,11 @@ class Gazetteer:
             return self._named(part[1])
         if not is_told(key) or "line" in words or (living and _LIVING.isdisjoint(words)):
             return ()
-        found = [(at, places) for at, places in heard_at(key, self._single, self._light) if self._is_place(words, at)]
+        found = [
+            (at, places)
+            for at, _, places in heard_at(key, self._single, self._light)
+            if self._is_place(words, at) and _PAST.isdisjoint(words[max(0, at - 3) : at])
+        ]
         lived_in = [places for at, places in found if not _LIVING.isdisjoint(words[max(0, at - 3) : at])]
         return next(iter(lived_in or ([] if living else [places for _, places in found])), ())
 
@@ -252,7 +270,7 @@ class Gazetteer:
 
     def _is_place(self, words: Sequence[str], at: int) -> bool:
         """A short name may be a word like any other: it is a place at the beginning, or behind "in"."""
-        return at == 0 or len(words[at]) > _SHORT_LETTERS_MAX or words[at - 1] in self._front
+        return at == 0 or len(words[at]) > _SHORT_LETTERS_MAX or words[at - 1] in self._front | _LIVING
 
     def _said_twice(self, name: str) -> tuple[Place, ...]:
         """Of "Angel Islington" the first: the second says where that is."""

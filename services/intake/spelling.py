@@ -17,7 +17,9 @@ _NEAR_LETTERS_MAX = 30
 _NEAR_MAX = 3
 
 
-_ONE_SPELLING = {"saint": "st", "thru": "through", "wiv": "with", "ur": "your", "luv": "love", "b4": "before"}
+_ONE_SPELLING = {
+    "saint": "st", "thru": "through", "wiv": "with", "ur": "your", "luv": "love", "b4": "before", "abt": "about"
+}  # fmt: skip
 """Words with two spellings, the second of which is looked up."""
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 from services.intake.hours import PARTS, UP_TO, parts_around, parts_at, parts_between
@@ -38,6 +39,13 @@ _USUALLY = (
     (re.compile(r"\bsat(?:a|e|u|t)*r?days?\b"), "saturday"),
     (re.compile(r"\b(?:not|never|no) (?:b4|before|earlier than|until|till|til)(?: after)?\b"), "after"),
     (re.compile(r"\b(?:not|never|no) (?:after|past|later than)\b"), "before"),
+    (
+        re.compile(
+            r"^(?:i'm |im |i )?(?:work|working|at work|on shift)\b[^,;.]*[,;.]\s*(?:(?:but|and|so) )?(?:i'm |im )?"
+            r"(?:off|free|not working)\b"
+        ),
+        " ",
+    ),
     (re.compile(r"\bany ?time (after|before|from|past)\b"), r"\1"),
     (re.compile(r"\b(?:after|past|post|from) (?:sunset|sundown|dusk|maghrib|iftar|havdalah)\b"), "after dark"),
 )
@@ -60,10 +68,12 @@ _GLADLY = re.compile(
     r"anytime|other|suits?|available|can do)\b"
 )
 _OCCUPIED = re.compile(
-    r"\b(?:work|working|works|shifts?|busy|taken|booked|hard|difficult|tricky|impossible|nightmare|hate|worst|avoid|bad|"
+    r"\b(?:work|working|works|shifts?|busy|taken|booked|"
+    r"hard|difficult|tricky|impossible|nightmare|hate|worst|avoid|bad|"
     r"rubbish|never|not|no|cant|can't|cannot|dont|don't|wont|won't|unless|except|depends?|depending|varies|vary|have|"
     r"has|got|class|tired|away|full|reserved|asleep|sleep|rest)\b"
 )
+_AT_WORK = re.compile(r"\b(?:work|working|works|busy|shifts?)\b")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _ODD_WORDS_MAX = 3
 _WRITTEN_OTHERWISE = (
@@ -75,7 +85,8 @@ _WRITTEN_OTHERWISE = (
 )
 _CLAUSES = re.compile(
     r"\b(?:while|whilst|when|because|cos|coz|as long as|as i|as my|so|since|if|provided|depend(?:s|ing)|"
-    r"but(?! (?:not?|never|for)\b))\b|[.!;]\s|\s-\s"
+    r"but(?! (?:not?|never|for)\b))\b|[.!;]\s|\s-\s|"
+    r",\s*(?=(?:i|we|my|the|kids|wife|husband|partner|as|it|its|that|got)\b)"
 )
 """What follows says why or on what condition: of no meaning if the rest is understood."""
 _NEAR_LETTERS_MIN = 5
@@ -153,11 +164,25 @@ class Times:
 
     def _whole(self, text: str) -> int:
         # What follows "so" is what was meant: "I work nights so mornings are best".
-        mask = (" so " in text and self._mask_of(text.rpartition(" so ")[2])) or self._but_then(text)
-        mask = mask or self._mask_of(text)
+        mask = (" so " in text and self._so(*text.rsplit(" so ", 1))) or self._but_then(text)
+        mask = mask or self._each_of(text) or self._mask_of(text)
         if not mask and len(clauses := _CLAUSES.split(text)) > 1:
             mask = next((found for clause in clauses if (found := self._mask_of(clause))), 0)
         return mask
+
+    def _so(self, before: str, after: str) -> int:
+        """What follows is meant; on the days before it, if it names none: "wfh Tuesdays so lunchtimes"."""
+        days = [meaning for word in _WORD.findall(before) if isinstance(meaning := self._phrases.get((word,)), _Days)]
+        none_after = not any(isinstance(self._phrases.get((word,)), _Days) for word in _WORD.findall(after))
+        if days and none_after and not _AT_WORK.search(before) and (mask := self._mask_of(f"{before} {after}")):
+            return mask
+        return self._mask_of(after)
+
+    def _each_of(self, text: str) -> int:
+        """All that semicolons set apart, if each part is understood: "Thursdays 19:30 - 22:00; Saturdays 14:00"."""
+        parts = [part for part in text.split(";") if part.strip()]
+        masks = [self._mask_of(part) for part in parts] if len(parts) > 1 else []
+        return 0 if not all(masks) else reduce(or_, masks, 0)
 
     def _but_then(self, text: str) -> int:
         """Of "not Fridays, other evenings ok" the second, less the first; 0 if the text is not of that form."""

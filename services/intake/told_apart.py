@@ -67,16 +67,30 @@ class Interests:
             told = _together([self._of_part(part, tuple(finer)) for part in parts])
             if told.life_topics:
                 return told
-        if topic.known and is_of_oneself(key_of(entry)):
+        if topic.known and (is_of_oneself(key_of(entry)) or len(topic.kept) > 1):
             # A life topic is heard in it: "just got my ADHD diagnosis at 51". An interest too: "yoga since my divorce".
-            return ToldApart(understood.kept if understood.known else (), topic.kept)
+            return ToldApart(self._beside_topics(entry) if understood.known else (), topic.kept)
         # No life topic is in it: then it is kept as the vocabulary keeps it, and not in our parts.
         return ToldApart(understood.kept, ())
 
+    def _beside_topics(self, entry: str) -> tuple[str, ...]:
+        """The interests heard in a sentence, less what is part of a life topic: "left the church I grew up in"."""
+        topics = [(first, end) for first, end, _ in self._life_topics.heard_at(entry)]
+        return tuple(
+            dict.fromkeys(
+                word
+                for first, end, word in self._interests.heard_at(entry)
+                if all(end <= topic[0] or first >= topic[1] for topic in topics)
+            )
+        )
+
     def _of_part(self, part: str, separators: tuple[re.Pattern[str], ...]) -> ToldApart:
+        """As much of a part, less what only comments on another: "our dog died. I know it's only a dog"."""
         told = self._of_entry(part, separators)
-        if told.interests and is_comment(key_of(part)) and not self._interests.understand(part).known:
-            return ToldApart((), told.life_topics)
+        if told.interests and not told.life_topics and is_comment(key_of(part)):
+            understood = self._interests.understand(part)
+            if not understood.known or understood.in_passing:
+                return ToldApart((), ())
         return told
 
 

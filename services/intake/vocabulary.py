@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from services.intake.asides import heard, is_comment, is_told
+from services.intake.asides import heard, heard_at, is_comment, is_told
 from services.intake.spelling import NearMisses, inflections, key_of, plain, signs_in_words, without_frame
 
-_ALWAYS_APART = re.compile(r"[,;|•·\n>→~]|[.!?:]+ |\.\.+|…|\s[-–—]+\s")
-_PERHAPS_APART = re.compile(r"[/&+]|\b(?:and|n|plus|or|also|as well as)\b", re.IGNORECASE)
+_ALWAYS_APART = re.compile(r"[,;|•·\n>→~]|[.!?:]+ |\s/\s|\.\.+|…|\s[-–—]+\s")
+_PERHAPS_APART = re.compile(r"[/&+]|\b(?:and|n|plus|or|also|as well as|then|followed by)\b", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"[(\[](.*?)[)\]]")
 _ASIDE = re.compile(r"\s*(?:i|i'm|i've|my|we|but|not|mostly|mainly|usually|when|if|only|no)\b", re.IGNORECASE)
 """In brackets: what only comments on the word before it."""
@@ -29,10 +29,12 @@ _CLAUSE = re.compile(
     r" (?:(?:w|with) (?:the|my|our|other|others|friends|mates|colleagues|family|kids|people|somebody|strangers)|"
     r"(?:at|in|for|by|down|round|around|near|over) (?:the|my|our)|at an?|"
     r"(?:on|by) the (?:thames|river|canal|sea|water|side)|"
-    r"(?:in|with|w) \w+$|(?:along|from) .+|out to|near|who|whose|since|every|because|cos|when|while|whenever|but|"
+    r"(?:in|with|w) \w+$|(?:along|from|about|through|across) .+|"
+    r"(?:round|level|grade|stage|week|month|part|cycle) \d+|"
+    r"out to|near|who|whose|since|every|because|cos|when|while|whenever|but|"
     r"if|though|to (?:work|relax|unwind|keep|stay|get|help|music)|(?:after|before) work|(?:once|twice|few times) an?|"
     r"(?:at|on) (?:work|home|weekends?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)|last (?:week|month|year)|"
-    r"\d+ ?(?:km?s?|miles?)$|\d+ (?:days?|weeks?|months?|years?|times?|kids|children))\b.*"
+    r"\d+ ?(?:km?s?|miles?)$|\d+ ?(?:days?|weeks?|wks?|months?|mths?|years?|yrs?|times?|kids|children))\b.*"
 )
 """Where, with whom, when or why: it says more about the person than about the thing, and hides a known word."""
 _NEAR_LETTERS_MAX = 16
@@ -59,7 +61,7 @@ class Understood(NamedTuple):
     did_you_mean: tuple[str, ...] = ()
     """Known words that it looks like, if it is not known."""
     in_passing: bool = False
-    """Whether it was only heard within a sentence, whose rest is left out."""
+    """Whether it was only heard beside something else, that is left out."""
 
 
 _KEPT = attrgetter("kept")
@@ -127,7 +129,9 @@ class Vocabulary:
         if len(parts) > 1:
             # Of "painting, etc." the second says nothing; where all say nothing they are kept, as somebody's own words.
             telling = [part for part in parts if key_of(part) not in self._of_no_meaning] or parts
-            return _together(self._without_comments(telling))
+            left = self._without_comments(telling)
+            together = _together(left)
+            return together if len(left) == len(telling) else together._replace(in_passing=True)
         if (known := self._known(entry)) is not None:
             return Understood((known,), known=True)
         if (words := self._all_known(entry) or self._each_nearly_known(entry) or self._heard(entry)) is not None:
@@ -149,16 +153,12 @@ class Vocabulary:
         return [
             one
             for part, one in zip(parts, understood, strict=True)
-            if one.known or one.did_you_mean or not is_comment(self._bare(key_of(part)), self._light)
+            if one.known or one.did_you_mean or not is_comment(key_of(part), self._light)
         ]
 
     def _is_frame(self, key: str) -> bool:
         """Whether it is no more than what stands around a word: "stand up - watching"."""
         return (key in self._front or key in self._behind) and key not in self._by_key
-
-    def _bare(self, key: str) -> str:
-        """A key with all of its frame taken off: "i like straw bale houses" is no comment, though somebody tells it."""
-        return next(iter(reversed(list(without_frame(key, self._front, self._behind)))), key)
 
     def _heard(self, entry: str) -> Understood | None:
         """The known words within a sentence: "had a go at an open mic once"."""
@@ -167,6 +167,11 @@ class Vocabulary:
             return None
         words = tuple(dict.fromkeys(heard(key, self._meaning, self._light)))
         return Understood(words, known=True, in_passing=True) if words else None
+
+    def heard_at(self, entry: str) -> list[tuple[int, int, str]]:
+        """The first word and the one behind the last of what is heard within a sentence, and what it means."""
+        key = key_of(entry)
+        return list(heard_at(key, self._meaning, self._light)) if is_told(key) else []
 
     def _meaning(self, phrase: str) -> str | None:
         if phrase in self._only_alone:
@@ -200,6 +205,8 @@ class Vocabulary:
     def _all_known(self, entry: str) -> Understood | None:
         """Several words joined in one entry, if each is known: "cooking & baking", and not "Netflix & chill"."""
         parts = [part for part in _PERHAPS_APART.split(entry)[:_PARTS_MAX] if key_of(part) not in self._of_no_meaning]
+        if (known := self._known(entry)) is not None:
+            return Understood((known,), known=True)
         words = [self._known(part) for part in parts if plain(part)]
         if not words or None in words:
             return None
@@ -214,7 +221,8 @@ class Vocabulary:
 
     def _nearest(self, key: str) -> tuple[str, ...]:
         """The known words that it looks like, also when they stand in a frame: "playing badmington"."""
-        for bare in (key, *without_frame(key, self._front, self._behind)):
+        wholes = [key, *(one for one in (_CLAUSE.sub("", key),) if one != key and not is_comment(one))]
+        for bare in chain.from_iterable((one, *without_frame(one, self._front, self._behind)) for one in wholes):
             if near := self._near.of(bare) or self._nearest_phrase(bare):
                 return tuple(dict.fromkeys(self._by_key[one] for one in near))
         return ()
