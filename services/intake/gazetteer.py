@@ -40,6 +40,8 @@ _DIRECTION = frozenset({"way", "direction", "side"})
 """Who says first in which direction it lies, says then what it is: "Heathrow way, Hayes"."""
 _EITHER = re.compile(r"[/&+;,]|\b(?:or|and|between|but|also)\b", re.IGNORECASE)
 _EITHER_MAX = 5
+_NEAR_LETTERS_MAX = 16
+"""Near misses are looked for among the names of places, and other names of theirs up to this length."""
 _NAME_WORDS_MAX = 8
 _SHORT_LETTERS_MAX = 5
 _LIVING = frozenset({"live", "living", "based", "home", "now"})
@@ -135,7 +137,8 @@ class Gazetteer:
         for name, nicknames in self._words.also_called.items():
             for other in nicknames:
                 self._by_key[key_of(other)] = self._by_key[key_of(name)]
-        self._near = NearMisses(self._by_key)
+        names = {key_of(place.name) for place in self.places}
+        self._near = NearMisses(key for key in self._by_key if key in names or len(key) <= _NEAR_LETTERS_MAX)
         for name, meant in (*self._words.several.items(), *self._words.regions.items()):
             self._by_key[key_of(name)] = tuple(place for one in meant for place in self._by_key[key_of(one)])
         for place, _, others in by_population:
