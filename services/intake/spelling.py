@@ -17,6 +17,12 @@ _NEAR_LETTERS_MAX = 30
 _NEAR_MAX = 3
 
 
+_ONE_SPELLING = {
+    "saint": "st", "thru": "through", "wiv": "with", "ur": "your", "luv": "love", "b4": "before", "abt": "about"
+}  # fmt: skip
+"""Words with two spellings, the second of which is looked up."""
+
+
 def plain(text: str) -> str:
     """Composed Unicode, lower case, single spaces, no signs but & + # and apostrophes.
 
@@ -38,7 +44,7 @@ def key_of(text: str) -> str:
         decomposed = unicodedata.normalize("NFKD", text)
         text = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     words = text.replace("'", "").replace("&", " and ").split()
-    return " ".join("st" if word == "saint" else word for word in words)
+    return " ".join([_ONE_SPELLING.get(word, word) for word in words])
 
 
 def signs_in_words(text: str) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 from services.intake.hours import PARTS, UP_TO, parts_around, parts_at, parts_between
@@ -26,6 +27,55 @@ _NUMBERS = ("-", "one", "two", "three", "four", "five", "six", "seven", "eight",
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_NUMBERS[1:])})\b")
 _DASHES = str.maketrans("–—’_", "--' ")
+_DAY_OR_PART = "(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekend|weekday|evening|morning|afternoon|night"
+_USUALLY = (
+    (re.compile(r"[!?]+"), ","),
+    (re.compile(r"[^\w\s:.,;&+/()'@-]+|(?<=\s)[.']+(?=\s)"), " "),
+    (re.compile(r"@"), " at "),
+    (re.compile(rf"\b({_DAY_OR_PART})[' ]s\b"), r"\1s"),
+    (re.compile(r"\bb4\b"), "before"),
+    (re.compile(r"(?<=\w)[ ,(]+(?:in |during )?term[- ]?time(?: only)?\b"), " "),
+    (re.compile(r"\b(?:wks?|week)[- ](end|day|night)(s?)\b"), r"week\1\2"),
+    (re.compile(r"\bsat(?:a|e|u|t)*r?days?\b"), "saturday"),
+    (re.compile(r"\b(?:not|never|no) (?:b4|before|earlier than|until|till|til)(?: after)?\b"), "after"),
+    (re.compile(r"\b(?:not|never|no) (?:after|past|later than)\b"), "before"),
+    (
+        re.compile(
+            r"^(?:i'm |im |i )?(?:work|working|at work|on shift)\b[^,;.]*[,;.]\s*(?:(?:but|and|so) )?(?:i'm |im )?"
+            r"(?:off|free|not working)\b"
+        ),
+        " ",
+    ),
+    (re.compile(r"\bany ?time (after|before|from|past)\b"), r"\1"),
+    (re.compile(r"\b(?:after|past|post|from) (?:sunset|sundown|dusk|maghrib|iftar|havdalah)\b"), "after dark"),
+)
+"""Other ways to write the same, brought to one before anything is read; the first takes out what is no word."""
+_DAY_FREE = re.compile(
+    rf"(?:^|[,;&]\s*|\band )((?:{_DAY_OR_PART})s?) (?:(?:is|are|i'm|im) )?(?:all |totally |mostly )?(?:free|all day)\b"
+    r"(?=\s*(?:[,;&]|and\b|$))"
+)
+"""A whole day beside others of which only a part is told: "after sunset on Saturdays, Sundays free"."""
+_BRACKETS = re.compile(r"\([^()]*\)?")
+_AROUND_SOMETHING = re.compile(
+    r"\b(?:after|before|around|between|outside|because of|due to|for) (?:(?:the|my|our|their|early|late|his|her) )*"
+    r"[^\W\d]+(?: (?!and\b|or\b|but\b|on\b)[^\W\d]+){0,2}?(?=\s*(?:[,;/&+.]|\band\b|\bor\b|$))"
+)
+"""When in somebody's own life: "after the early mass". Left out if the rest tells the time."""
+_STARTS_WITH_EXCEPT = re.compile(r"^(?:not|no|never|except|can't do|cant do|can't|cant|excluding|busy|apart from)\b")
+_THEN = re.compile(r"[,;.]\s+|\s+-+\s+|\b(?:otherwise|but|rest is|rest of)\b")
+_GLADLY = re.compile(
+    r"\b(?:ok|okay|best|good|great|fine|free|works?|please|only|prefer\w*|ideal\w*|perfect|yes|rest|otherwise|all|any|"
+    r"anytime|other|suits?|available|can do)\b"
+)
+_OCCUPIED = re.compile(
+    r"\b(?:work|working|works|shifts?|busy|taken|booked|"
+    r"hard|difficult|tricky|impossible|nightmare|hate|worst|avoid|bad|"
+    r"rubbish|never|not|no|cant|can't|cannot|dont|don't|wont|won't|unless|except|depends?|depending|varies|vary|have|"
+    r"has|got|class|tired|away|full|reserved|asleep|sleep|rest)\b"
+)
+_AT_WORK = re.compile(r"\b(?:work|working|works|busy|shifts?)\b")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+_ODD_WORDS_MAX = 3
 _WRITTEN_OTHERWISE = (
     (re.compile(r"\b([ap])\.\s?m\b\.?"), r"\1m"),
     (re.compile(r"\b\d(?:st|nd|rd|th)\b"), " "),
@@ -35,10 +85,12 @@ _WRITTEN_OTHERWISE = (
 )
 _CLAUSES = re.compile(
     r"\b(?:while|whilst|when|because|cos|coz|as long as|as i|as my|so|since|if|provided|depend(?:s|ing)|"
-    r"but(?! (?:not?|never|for)\b))\b|[.!;]\s|\s-\s"
+    r"but(?! (?:not?|never|for)\b))\b|[.!;]\s|\s-\s|"
+    r",\s*(?=(?:i|we|my|the|kids|wife|husband|partner|as|it|its|that|got)\b)"
 )
 """What follows says why or on what condition: of no meaning if the rest is understood."""
 _NEAR_LETTERS_MIN = 5
+_CODE_LETTERS_MAX = 13
 _PHRASE_WORDS_MAX = 5
 _TEXT_LETTERS_MAX = 120
 _REMEMBERED = 16_384
@@ -87,6 +139,7 @@ class Times:
             self._add(phrases, _Parts(frozenset(_listed(parts)), frozenset(_listed(days))))
         self._add(content["except"], "except")
         self._add(content["of no meaning"], "")
+        self._words = frozenset(word for phrase in self._phrases for word in phrase)
         single = (phrase[0] for phrase, meaning in self._phrases.items() if len(phrase) == 1 and meaning)
         self._near = NearMisses(word for word in single if len(word) > _NEAR_LETTERS_MIN)
         self.read = lru_cache(maxsize=_REMEMBERED)(self._read)
@@ -100,11 +153,78 @@ class Times:
         text = unicodedata.normalize("NFKC", text).translate(_DASHES).casefold()
         if len(text) > _TEXT_LETTERS_MAX:
             return 0
+        if len(text) <= _CODE_LETTERS_MAX and (mask := self._mask_of(text)):
+            return mask
+        for pattern, usual in _USUALLY:
+            text = pattern.sub(usual, text)
+        if (day := _DAY_FREE.search(text)) and (others := text[: day.start()] + text[day.end() :]).strip(" ,;&"):
+            rest, free = self._read(others), self._mask_of(day[1])
+            return rest | free if rest and free else 0
+        return self._whole(text) or self._without_asides(text)
+
+    def _whole(self, text: str) -> int:
         # What follows "so" is what was meant: "I work nights so mornings are best".
-        mask = (" so " in text and self._mask_of(text.rpartition(" so ")[2])) or self._mask_of(text)
+        mask = (" so " in text and self._so(*text.rsplit(" so ", 1))) or self._but_then(text)
+        mask = mask or self._each_of(text) or self._mask_of(text)
         if not mask and len(clauses := _CLAUSES.split(text)) > 1:
             mask = next((found for clause in clauses if (found := self._mask_of(clause))), 0)
         return mask
+
+    def _so(self, before: str, after: str) -> int:
+        """What follows is meant; on the days before it, if it names none: "wfh Tuesdays so lunchtimes"."""
+        days = [meaning for word in _WORD.findall(before) if isinstance(meaning := self._phrases.get((word,)), _Days)]
+        none_after = not any(isinstance(self._phrases.get((word,)), _Days) for word in _WORD.findall(after))
+        if days and none_after and not _AT_WORK.search(before) and (mask := self._mask_of(f"{before} {after}")):
+            return mask
+        return self._mask_of(after)
+
+    def _each_of(self, text: str) -> int:
+        """All that semicolons set apart, if each part is understood: "Thursdays 19:30 - 22:00; Saturdays 14:00"."""
+        parts = [part for part in text.split(";") if part.strip()]
+        masks = [self._mask_of(part) for part in parts] if len(parts) > 1 else []
+        return 0 if not all(masks) else reduce(or_, masks, 0)
+
+    def _but_then(self, text: str) -> int:
+        """Of "not Fridays, other evenings ok" the second, less the first; 0 if the text is not of that form."""
+        if not _STARTS_WITH_EXCEPT.match(text):
+            return 0
+        for joint in _THEN.finditer(text):
+            excepted, meant = text[: joint.start()], text[joint.start() :]
+            if _GLADLY.search(meant) and not _STARTS_WITH_EXCEPT.match(meant.lstrip(" ,;.-")):
+                left, wanted = self._mask_of(excepted), self._mask_of(meant)
+                if left and wanted:
+                    return wanted & left or wanted
+        return 0
+
+    def _without_asides(self, text: str) -> int:
+        """What is left without what says why, or when in somebody's own life, if that tells a time."""
+        bare = _BRACKETS.sub(" ", text)
+        if bare != text and (mask := self._whole(bare)):
+            return mask
+        shorter = _AROUND_SOMETHING.sub(self._unless_told, bare)
+        if shorter != bare and (mask := self._whole(shorter)):
+            return mask
+        if _OCCUPIED.search(shorter):
+            return 0
+        odd = [word for word in _WORD.findall(shorter) if not self._has(word)]
+        if not 0 < len(odd) <= _ODD_WORDS_MAX:
+            return 0
+        return self._whole(re.sub(rf"\b(?:{'|'.join(map(re.escape, odd))})\b", " ", shorter))
+
+    def _unless_told(self, something: re.Match[str]) -> str:
+        _, *words = something[0].split()
+        return something[0] if any(isinstance(self._phrases.get((word,)), _Days | _Parts) for word in words) else " "
+
+    def _has(self, word: str) -> bool:
+        return (
+            word in self._words
+            or word in _AROUND
+            or word in _JOINING
+            or word in _BELONGING
+            or word in UP_TO
+            or word in ("between", "am", "pm")
+            or self._mistyped(word) is not None
+        )
 
     def _mask_of(self, text: str) -> int:
         tokens = self._tokens(text)

@@ -14,10 +14,14 @@ from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
-from services.intake.spelling import plain
+from services.intake.asides import is_comment, is_of_oneself
+from services.intake.spelling import key_of, plain
 from services.intake.vocabulary import Vocabulary
 
-_SEPARATORS = (re.compile(r"[,;|]"), re.compile(r"[/&+()\[\]]|\b(?:and|n|but|after|since)\b", re.IGNORECASE))
+_SEPARATORS = (
+    re.compile(r"[,;|>→~\n]|[.!?:]+ |\.\.+|…|\s[-–—]+\s"),
+    re.compile(r"[/&+()\[\]]|\b(?:and|n|but|after|since)\b", re.IGNORECASE),
+)
 """Of the entries of a list, and of what is told in one breath."""
 _PARTS_MAX = 10
 _REMEMBERED = 65_536
@@ -53,18 +57,41 @@ class Interests:
         # What is both as it stands ("making friends") is taken for what they were asked for.
         if self._life_topics.has(entry) and not self._interests.has(entry):
             return ToldApart((), topic.kept)
-        if understood.known:
+        if understood.known and not understood.in_passing:
             return ToldApart(understood.kept, ())
-        if topic.known:
+        if topic.known and not topic.in_passing:
             return ToldApart((), topic.kept)
         if separators:
             separator, *finer = separators
             parts = [part for part in separator.split(entry) if plain(part)][:_PARTS_MAX]
-            told = _together([self._of_entry(part, tuple(finer)) for part in parts])
+            told = _together([self._of_part(part, tuple(finer)) for part in parts])
             if told.life_topics:
                 return told
+        if topic.known and (is_of_oneself(key_of(entry)) or len(topic.kept) > 1):
+            # A life topic is heard in it: "just got my ADHD diagnosis at 51". An interest too: "yoga since my divorce".
+            return ToldApart(self._beside_topics(entry) if understood.known else (), topic.kept)
         # No life topic is in it: then it is kept as the vocabulary keeps it, and not in our parts.
         return ToldApart(understood.kept, ())
+
+    def _beside_topics(self, entry: str) -> tuple[str, ...]:
+        """The interests heard in a sentence, less what is part of a life topic: "left the church I grew up in"."""
+        topics = [(first, end) for first, end, _ in self._life_topics.heard_at(entry)]
+        return tuple(
+            dict.fromkeys(
+                word
+                for first, end, word in self._interests.heard_at(entry)
+                if all(end <= topic[0] or first >= topic[1] for topic in topics)
+            )
+        )
+
+    def _of_part(self, part: str, separators: tuple[re.Pattern[str], ...]) -> ToldApart:
+        """As much of a part, less what only comments on another: "our dog died. I know it's only a dog"."""
+        told = self._of_entry(part, separators)
+        if told.interests and not told.life_topics and is_comment(key_of(part)):
+            understood = self._interests.understand(part)
+            if not understood.known or understood.in_passing:
+                return ToldApart((), ())
+        return told
 
 
 def _together(parts: Iterable[ToldApart]) -> ToldApart:

@@ -1,7 +1,7 @@
 """What people write is understood: 387 inputs, at least 95 in 100 right, and in each kind at least 90.
 
-A second set, of 76, and a third, of 300, are other people's, who did not know the words; how much of them
-was right before anything was learnt from it stands at their heads.
+A second set, of 76, a third, of 300, and a fourth, of 150, are other people's, who did not know the words; how
+much of them was right before anything was learnt from it stands at their heads.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def _read(file: str) -> dict[str, list[tuple[str, Any]]]:
 WRITTEN = _read("as_people_write.yaml")
 BY_OTHERS = _read("as_others_write.yaml")
 BY_STRANGERS = _read("as_strangers_write.yaml")
+BY_ANYONE = _read("as_anyone_writes.yaml")
 DAYS = {"monday": "mon", "friday": "fri", "saturday": "sat", "sunday": "sun"}
 
 
@@ -85,8 +86,8 @@ def judged(written: Mapping[str, list[tuple[str, Any]]]) -> Iterator[tuple[str, 
 
 @pytest.mark.parametrize(
     ("written", "at_least"),
-    [(WRITTEN, 300), (BY_OTHERS, 60), (BY_STRANGERS, 300)],
-    ids=["first set", "second set", "third set"],
+    [(WRITTEN, 300), (BY_OTHERS, 60), (BY_STRANGERS, 300), (BY_ANYONE, 150)],
+    ids=["first set", "second set", "third set", "fourth set"],
 )
 def test_at_least_95_in_100_of_what_people_write_is_understood(
     written: Mapping[str, list[tuple[str, Any]]], at_least: int
@@ -100,7 +101,8 @@ def test_at_least_95_in_100_of_what_people_write_is_understood(
 
 
 if __name__ == "__main__":
-    for name, everything in (("first", WRITTEN), ("second", BY_OTHERS), ("third", BY_STRANGERS)):
+    named = {"first": WRITTEN, "second": BY_OTHERS, "third": BY_STRANGERS, "fourth": BY_ANYONE}
+    for name, everything in named.items():
         missed = [entry for entry in judged(everything) if entry[2] != entry[3]]
         for entry in missed:
             print(*entry)

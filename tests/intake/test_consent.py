@@ -128,6 +128,12 @@ WRITTEN = [
     ("migration", ("migration",), ()),
     ("transition", ("transition",), ()),
     ("panic at the disco", ("panic at the disco",), ()),
+    ("just got my ADHD diagnosis at 51", (), ("neurodiversity",)),
+    ("walking helps my depression", ("walking",), ("depression",)),
+    ("our dog died. I know it's only a dog", (), ("loss of a pet",)),
+    ("books about grief", ("reading",), ()),
+    ("left the church I grew up in", (), ("leaving a religion",)),
+    ("running for cancer research", ("running for cancer research",), ()),
 ]
 
 
