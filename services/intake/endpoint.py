@@ -7,6 +7,8 @@ derived, so sending twice does no harm.
 
 from __future__ import annotations
 
+from asyncio import Semaphore
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -84,6 +86,7 @@ class EventsEndpoint:
             clock,
             seconds_max=settings.acknowledge_seconds_max,
         )
+        self._turns = defaultdict[str, Semaphore](lambda: Semaphore(settings.batches_in_hand_max))
         self._limits = RateLimits(settings.events_per_second_max, settings.burst_seconds)
         self._accepted = {kind.value: metrics.events.labels(kind, "http", "accepted") for kind in EventType}
         self._rejected = metrics.events.labels("unknown", "http", "rejected")
@@ -201,7 +204,7 @@ class EventsEndpoint:
             return self._refused(content)
         if isinstance(content, One):
             return self._explain(content.event, partner) if dry_run else await self._one(content.event, partner)
-        return self._explain_many(content.body, partner) if dry_run else await self._many(content.body, partner)
+        return self._explain_many(content.body, partner) if dry_run else await self._in_turn(content.body, partner)
 
     async def _one(self, event: Event, partner: str) -> Answer:
         taken = await self._together.take(event, partner)
@@ -221,6 +224,16 @@ class EventsEndpoint:
             verdicts = await self._ledger.claim(partner, entries, Way.HTTP)
             await self._ledger.publish_won(partner, events, entries, verdicts, Way.HTTP)
             return verdicts
+
+    async def _in_turn(self, body: bytes, partner: str) -> Answer:
+        # Decided about, a batch takes some ten times the memory that it came in.
+        turn = self._turns[partner]
+        with self._deadlines.within(self._settings.acknowledge_seconds_max):
+            await turn.acquire()
+        try:
+            return await self._many(body, partner)
+        finally:
+            turn.release()
 
     async def _many(self, body: bytes, partner: str) -> Answer:
         now_ms = self._clock()
