@@ -71,7 +71,7 @@ async def test_a_partner_has_so_many_in_hand_and_another_one_is_not_held_up(monk
 
 async def test_who_waits_too_long_for_a_turn_is_told_to_send_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(monkeypatch, batches_in_hand_max=1, acknowledge_seconds_max=0.3)
-    told = await asyncio.gather(held.ask("a"), held.ask("b"))
+    told = list(await asyncio.gather(held.ask("a"), held.ask("b")))
     assert told == [503, 503]
     assert held.under_way == [2], "of the second nothing was begun"
     held.acknowledges.set()
