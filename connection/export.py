@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from connection.terminal import ask, kafka
+from connection.terminal import ask, kafka, wrong_settings
 from services.notifier.export_reading import READS, read_export
 from services.notifier.settings import NotifierSecrets
 from services.notifier.shown_ids import ShownIds
@@ -41,13 +41,14 @@ def export_command(member: str | None, partner: str | None, reference: str | Non
         master_keys = ContactsSettings().master_keys()
         shown_ids = ShownIds(NotifierSecrets().lasting_secret())
     except ValidationError as error:
+        wrong = "; ".join(wrong_settings(error))
         if error.title == NotifierSecrets.__name__:
             return _complain(
                 "Set NOTIFIER_LINK_SECRET, and NOTIFIER_ID_SECRET if there is one, to the notifier's: ids in the "
-                f"document are keyed. ({_what_is_wrong(error)})",
+                f"document are keyed. ({wrong})",
                 2,
             )
-        return _complain(_what_is_wrong(error), 2)
+        return _complain(wrong, 2)
     settings = ask(kafka(*READS))
     numbers = range(settings.partitions) if community is None else [partition_of(community, settings.partitions)]
     try:
@@ -90,13 +91,6 @@ async def _read(
                 now_ms=system_clock(),
                 on_topic=on_topic,
             )
-
-
-def _what_is_wrong(error: ValidationError) -> str:
-    return "; ".join(
-        " ".join((*(str(part) for part in problem["loc"]), problem["msg"]))
-        for problem in error.errors(include_input=False)
-    )
 
 
 def _complain(why: str, status: int) -> int:

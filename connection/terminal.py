@@ -28,7 +28,7 @@ from shared.kafka.admin import TopicError
 from shared.kafka.reachable import why_unreachable
 from shared.kafka.readable import why_not_readable
 from shared.kafka.rights import RightsError
-from shared.settings import SECRETS_DIR, KafkaSettings
+from shared.settings import SECRETS_DIR, KafkaSettings, Settings
 from shared.topics import TopicSpec
 
 TRY_AGAIN = 75
@@ -133,13 +133,26 @@ def _made(settings_class: type[S]) -> S | list[str]:
 
 
 def wrong_settings(error: ValidationError) -> Iterator[str]:
-    """A line for each setting that is wrong, with its name and without what it holds."""
+    """A line for each setting that is wrong, with the name of its variable and without what it holds."""
     for problem in error.errors(include_input=False):
-        setting, *inside = (str(part) for part in problem["loc"]) if problem["loc"] else ("",)
-        name, where = setting.upper(), f"{'.'.join(inside)}: " if inside else ""
-        prefix = error.title.removesuffix("Settings").upper()
-        which = f"setting {name} (or {prefix}_{name}): " if name else ""
+        field, *inside = (str(part) for part in problem["loc"]) if problem["loc"] else ("",)
+        which = f"setting {_variable(error.title, field)}: " if field else ""
+        where = f"{'.'.join(inside)}: " if inside else ""
         yield f"{which}{where}{problem['msg'].removeprefix('Value error, ')}"
+
+
+def _variable(settings_class: str, field: str) -> str:
+    """What the environment calls a setting: by its class's prefix, unless it has a name of its own."""
+    for one in _subclasses(Settings):
+        if one.__name__ == settings_class and field in one.model_fields:
+            return f"{one.model_config.get('env_prefix') or ''}{field}".upper()
+    return field.upper()
+
+
+def _subclasses(of: type[Settings]) -> Iterator[type[Settings]]:
+    for one in of.__subclasses__():
+        yield one
+        yield from _subclasses(one)
 
 
 def give_up(why: str, code: int) -> NoReturn:
