@@ -94,9 +94,8 @@ class CourierWorld:
         self.now_ms += 1000
         return self.now_ms
 
-    @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[Courier]:
-        courier = Courier(
+    def courier(self) -> Courier:
+        return Courier(
             self.partition,  # type: ignore[arg-type]
             self.partition,  # type: ignore[arg-type]
             self.keyring,
@@ -107,6 +106,10 @@ class CourierWorld:
             schedule=self.schedule,
             draws=random.Random(1),
         )
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[Courier]:
+        courier = self.courier()
         work = asyncio.create_task(courier.work())
         try:
             yield courier

@@ -98,3 +98,22 @@ async def test_what_is_pending_under_an_id_without_a_key_is_dropped_and_not_sent
         world.keyring.put("book-app", partner())
         await world.until(lambda: world.is_over(1))
     assert "w_old" not in world.post.sent
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_who_is_ended_just_after_something_has_changed_ends(turns: int) -> None:
+    """A leave wakes the couriers, and the service is told to stop at that moment: it is not to wait for ever."""
+    world = CourierWorld()
+    work = asyncio.create_task(world.courier().work())
+    await world.until(lambda: world.partition.state.is_worked_out)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    world.partition.changed.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    work.cancel()
+    _, left = await asyncio.wait({work}, timeout=5)
+    world.partition.is_master = False  # the end of one that goes on
+    world.partition.changed.set()
+    assert not left
+    assert work.cancelled()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from contextlib import suppress
 
 from services.intake.keyring import Keyring
 from services.intake.webhooks.answers import Answer, after, is_too_late
@@ -234,7 +233,6 @@ class Courier:
         try:
             await asyncio.wait(waiting, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # They are not awaited: whoever ended us just then would be taken for one of them, and not heard.
             for each in waiting:
                 each.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(*waiting, return_exceptions=True)
