@@ -23,7 +23,7 @@ class IntakeSettings(ContactsSettings, ServiceSettings):
     """A larger request is refused before it is read."""
     batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Events in one batch request."""
-    batches_in_hand_max: Annotated[int, Field(ge=1)] = 16
+    batches_in_hand_max: Annotated[int, Field(ge=1)] = 64
     """Batches of one partner that are decided about and published at once; more wait their turn, as they were sent."""
     body_seconds_max: Annotated[float, Field(gt=0)] = 10.0
     """A body that has not come by then is answered 408, and its connection closed."""
