@@ -124,7 +124,7 @@ def _made(settings_class: type[S]) -> S | list[str]:
         return list(wrong_settings(error))
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
-        name = f"{settings_class.model_config.get('env_prefix') or ''}{field[1]}".upper() if field else "one of them"
+        name = _variable(settings_class.__name__, field[1]) if field else "one of them"
         if "parsing" in str(error):
             return [f"setting {name}: must be JSON, and is not (it may be empty)"]
         return [f"setting {name}: its file in SECRETS_DIR cannot be read: must be text"]

@@ -99,8 +99,8 @@ class Desk:
     def accept_batch(self, body: bytes, *, partner: str, now_ms: int) -> list[Accepted | Problem] | None:
         """Decide about a JSON array of events; `None` if not all of them have the form of an event.
 
-        Reading them in one go takes two thirds of the time. Where it does not work, the
-        caller takes the array apart, and has `accept` say what is wrong with which.
+        Where reading them in one go does not work, the caller takes the array apart, and has
+        `accept` say what is wrong with which.
         """
         events = read_batch(body)
         return None if events is None else [self._decide(event, partner, now_ms) for event in events]

@@ -77,13 +77,12 @@ class Together:
                 continue  # nobody waits any more
             try:
                 decision = self._decide(event, partner, now_ms)
+                if isinstance(decision, Problem):
+                    answer.set_result(decision)
+                else:
+                    accepted[partner].append(_InHand(decision, claim_of(decision, now_ms), answer))
             except Exception as error:
                 answer.set_exception(error)
-                continue
-            if isinstance(decision, Problem):
-                answer.set_result(decision)
-            else:
-                accepted[partner].append(_InHand(decision, claim_of(decision, now_ms), answer))
         if waiting:
             asyncio.get_running_loop().call_soon(self._decide_all)
         for partner, in_hand in accepted.items():

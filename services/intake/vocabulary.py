@@ -282,11 +282,6 @@ def life_topics() -> Vocabulary:
     return _load("life_topics.yaml")
 
 
-def _load(file: str) -> Vocabulary:
-    with _nothing_collected():
-        return _loaded(file)
-
-
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
     """Garbage is not looked for: all that is made here stays, and half of the time would be spent on it."""
@@ -299,7 +294,8 @@ def _nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
-def _loaded(file: str) -> Vocabulary:
+@_nothing_collected()
+def _load(file: str) -> Vocabulary:
     content = read_words(file)
     front, behind, nothing = (content.pop(part) for part in ("In front", "Behind", "Of no meaning"))
     only_alone, no_answer = (content.pop(part, ()) for part in ("Only alone", "No answer"))

@@ -82,18 +82,29 @@ class InMemory:
         key: str | None = "sesame",
         query: str = "",
     ) -> httpx.Response:
-        """One request; `content` is JSON, or bytes as they are."""
-        body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        sent = dict(headers) | ({"authorization": f"Bearer {key}"} if key else {})
+        """One request, and all that it leads to."""
 
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://intake") as client:
-                answer = await client.post(f"/v1/events{query}", content=body, headers=sent)
+        async def ask_and_flush() -> httpx.Response:
+            answer = await self.ask(content, headers, key=key, query=query)
             await self.ledger.flush()
             return answer
 
-        return asyncio.run(ask())
+        return asyncio.run(ask_and_flush())
+
+    async def ask(
+        self,
+        content: Any,
+        headers: Mapping[str, str] = STRUCTURED,
+        *,
+        key: str | None = "sesame",
+        query: str = "",
+    ) -> httpx.Response:
+        """One request, among others; `content` is JSON, or bytes as they are."""
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        sent = dict(headers) | ({"authorization": f"Bearer {key}"} if key else {})
+        transport = httpx.ASGITransport(app=self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://intake") as client:
+            return await client.post(f"/v1/events{query}", content=body, headers=sent)
 
 
 Check = Callable[[httpx.Response], None]

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 import pytest
-from endpoint import InMemory, event
+from endpoint import BATCH, InMemory, event
 
 from services.intake.settings import IntakeSettings
 from shared.outgoing import Outgoing
@@ -32,22 +31,8 @@ class Held:
         monkeypatch.setattr(self.intake.ledger, "_publish", held)
 
     async def ask(self, *subjects: str, key: str = "sesame", source: str = "book-app") -> int:
-        body = orjson.dumps([event(subject, source=source) for subject in subjects])
-        sent: list[Any] = []
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        headers = [
-            (b"content-type", b"application/cloudevents-batch+json"),
-            (b"authorization", f"Bearer {key}".encode()),
-        ]
-        await self.intake.app({"type": "http", "headers": headers, "query_string": b""}, receive, send)
-        status: int = sent[0]["status"]
-        return status
+        events = [event(subject, source=source) for subject in subjects]
+        return (await self.intake.ask(events, BATCH, key=key)).status_code
 
 
 async def settle() -> None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 from endpoint import InMemory, Loopback, event
@@ -211,16 +210,7 @@ async def test_through_the_endpoint_each_has_an_answer_of_its_own(count: int) ->
     intake = InMemory()
 
     async def ask(number: int) -> tuple[int, str]:
-        sent: list[Any] = []
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": orjson.dumps(event(f"m{number}")), "more_body": False}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        headers = [(b"content-type", b"application/cloudevents+json"), (b"authorization", b"Bearer sesame")]
-        await intake.app({"type": "http", "headers": headers, "query_string": b""}, receive, send)
-        return sent[0]["status"], orjson.loads(sent[1]["body"])["id"]
+        answer = await intake.ask(event(f"m{number}"))
+        return answer.status_code, answer.json()["id"]
 
     assert await asyncio.gather(*map(ask, range(count))) == [(202, f"event of m{n}") for n in range(count)]
