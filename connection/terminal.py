@@ -145,7 +145,8 @@ def _variable(settings_class: str, field: str) -> str:
     """What the environment calls a setting: by its class's prefix, unless it has a name of its own."""
     for one in _subclasses(Settings):
         if one.__name__ == settings_class and field in one.model_fields:
-            return f"{one.model_config.get('env_prefix') or ''}{field}".upper()
+            own = one.model_fields[field].validation_alias
+            return own if isinstance(own, str) else f"{one.model_config.get('env_prefix') or ''}{field}".upper()
     return field.upper()
 
 
